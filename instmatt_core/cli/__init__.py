@@ -1,0 +1,1 @@
+"""The ``instmatt`` command: one file per subcommand."""

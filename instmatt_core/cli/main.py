@@ -1,0 +1,40 @@
+"""Entry point of the ``instmatt`` command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from .. import __version__
+from . import matte
+
+COMMANDS = (matte,)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status: 0 done, 1 something failed, 2 wrong usage."""
+    parser = argparse.ArgumentParser(prog="instmatt", description="One precise alpha matte per person.")
+    parser.add_argument("--version", action="version", version=f"instmatt {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.register(commands)
+    options = parser.parse_args(arguments)
+
+    from ..errors import InstMattError, UsageError
+
+    try:
+        return int(options.run(options))
+    except UsageError as error:
+        print(f"instmatt: {error}", file=sys.stderr)
+        return 2
+    except InstMattError as error:
+        print(f"instmatt: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("instmatt: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

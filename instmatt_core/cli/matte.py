@@ -1,0 +1,220 @@
+"""``instmatt matte``: photographs in, one matte per person out."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..instances import InstanceMattes
+    from ..pipeline import Pipeline
+
+SAVES = ("alpha", "cutout", "overlay")
+EXAMPLE = Path(__file__).parent.parent / "example" / "two_people.jpg"
+
+
+def register(commands: Any) -> None:
+    """Add this subcommand to the parser."""
+    parser = commands.add_parser("matte", help="photographs in, one alpha matte per person out", description=__doc__)
+    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="pictures, or folders of pictures")
+    parser.add_argument("--example", action="store_true", help="use the picture of two people that comes with the package")
+    parser.add_argument("--output", "-o", type=Path, required=True, metavar="DIR", help="writes DIR/<picture>/00.png, ...")
+    parser.add_argument("--detector", default="blazepose", metavar="NAME", help="what finds people (default: %(default)s)")
+    parser.add_argument("--matting", default="closed-form", metavar="NAME", help="what makes mattes (default: %(default)s)")
+    parser.add_argument(
+        "--masks", type=Path, metavar="DIR", help="masks instead of a detector: DIR/NN.png, or DIR/<picture>/NN.png for several pictures"
+    )
+    parser.add_argument("--save", type=_saves, default=("alpha",), metavar="KINDS", help="of alpha,cutout,overlay (default: alpha)")
+    parser.add_argument("--depth", type=int, choices=(8, 16), default=8, help="bits of the mattes (default: %(default)s)")
+    parser.add_argument(
+        "--max-side", type=_positive, metavar="PX", help="work on a picture no larger than this; mattes keep the original size"
+    )
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    parser.add_argument("--overwrite", action="store_true", help="replace earlier results")
+    parser.add_argument("--json", action="store_true", help="one JSON line per picture on standard output, nothing else there")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Matte every picture; returns 1 if any failed."""
+    from tqdm import tqdm
+
+    from ..errors import ImageError, InstMattError, UsageError
+    from ..pipeline import Pipeline
+
+    if bool(options.paths) == options.example:
+        raise UsageError("give pictures or folders, or --example")
+    pipeline = Pipeline(options.detector, options.matting, options.device)
+    failed = 0
+
+    def fail(message: object) -> None:
+        nonlocal failed
+        failed += 1
+        tqdm.write(f"instmatt: {message}", file=sys.stderr)
+
+    pictures: list[Path] = []
+    for path in [EXAMPLE] if options.example else options.paths:
+        try:
+            pictures += find_pictures(path)
+        except ImageError as error:
+            fail(error)
+    folders = output_names(pictures)
+    stdout = sys.stdout
+    with (
+        contextlib.redirect_stdout(sys.stderr),
+        tqdm(total=len(pictures), unit="photo", file=sys.stderr, disable=None, bar_format="{l_bar}{bar}| {n:.2f}/{total} {desc}") as bar,
+    ):
+        for done, (path, name) in enumerate(zip(pictures, folders, strict=True)):
+
+            def show(stage: str, share: float, done: int = done, path: Path = path) -> None:
+                bar.set_description_str(f"{path.name}: {stage}", refresh=False)
+                bar.update(done + share - bar.n)
+
+            try:
+                record = matte_one(pipeline, path, name, len(pictures) > 1, options, show)
+                for note in record.get("notes", ()):
+                    tqdm.write(f"instmatt: {path}: {note}", file=sys.stderr)
+            except InstMattError as error:
+                fail(error)
+                record = {"image": str(path), "error": str(error)}
+            except MemoryError:
+                fail(f"{path}: not enough memory; try --max-side 2000")
+                record = {"image": str(path), "error": "not enough memory"}
+            bar.update(done + 1 - bar.n)
+            if options.json:
+                print(json.dumps(record), file=stdout, flush=True)
+            elif "error" not in record:
+                count = len(record["people"])
+                tqdm.write(f"{path}: {count} {'person' if count == 1 else 'people'} -> {options.output / name}", file=stdout)
+    return 1 if failed else 0
+
+
+def matte_one(pipeline: Pipeline, path: Path, name: str, several: bool, options: argparse.Namespace, show: Any) -> dict[str, Any]:
+    """Matte one picture, write its folder, return its record."""
+    from .. import __version__
+    from ..detect.masks import masks_from_folder
+    from ..errors import ImageError
+    from ..image import read_picture
+
+    folder = options.output / name
+    if (folder / "people.json").exists() and not options.overwrite:
+        raise ImageError(f"{folder}: holds results already; use --overwrite to replace them")
+    picture = read_picture(path)
+    size = (picture.image.shape[1], picture.image.shape[2])
+    masks = masks_from_folder(options.masks / path.stem if several else options.masks, size) if options.masks else None
+    mattes = pipeline(picture.image, masks=masks, max_side=options.max_side, progress=show)
+    info = {"image": str(path), **mattes.info, "versions": _versions(__version__)}
+    if picture.notes:
+        info["notes"] = list(picture.notes)
+    mattes = replace(mattes, info=info)
+    write_results(mattes, picture.image, folder, options.save, options.depth)
+    return {**record_of(mattes, options.save), "output": str(folder)}
+
+
+def write_results(mattes: InstanceMattes, image: Tensor, folder: Path, save: Iterable[str], depth: int) -> None:
+    """Write what was asked for; ``people.json`` comes last and marks the folder as complete.
+
+    An earlier run's files that this one does not make are removed, nobody else's.
+    """
+    from ..compositing import cutout, overlay
+    from ..errors import ImageError
+    from ..image import write_bytes, write_png
+
+    record = record_of(mattes, save)
+    stale = _files(folder / "people.json")
+    try:
+        (folder / "people.json").unlink(missing_ok=True)
+    except OSError as error:
+        raise ImageError(f"{folder}: cannot be written ({error.strerror or error})") from error
+    for person, alpha in zip(record["people"], mattes.alphas, strict=True):
+        if "alpha" in person:
+            write_png(folder / person["alpha"], alpha, depth=depth)
+        if "cutout" in person:
+            write_png(folder / person["cutout"], cutout(image, alpha), depth=depth)
+    if "overlay" in record:
+        write_png(folder / record["overlay"], overlay(image, mattes))
+    write_bytes(folder / "people.json", (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
+    for name in stale - _files(folder / "people.json"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def record_of(mattes: InstanceMattes, save: Iterable[str]) -> dict[str, Any]:
+    """``people.json``: what the mattes tell of themselves, with the names of the files that were asked for."""
+    record = mattes.describe()
+    for person in record["people"]:
+        name = person.pop("alpha")
+        if "alpha" in save:
+            person["alpha"] = name
+        if "cutout" in save:
+            person["cutout"] = name.replace(".png", "_cutout.png")
+    if "overlay" in save:
+        record["overlay"] = "overlay.png"
+    return record
+
+
+def _files(people_json: Path) -> set[str]:
+    """File names an earlier run recorded; none if there is no readable record."""
+    try:
+        record = json.loads(people_json.read_text("utf-8"))
+        named = [record.get("overlay"), *(p.get(kind) for p in record["people"] for kind in ("alpha", "cutout"))]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return set()
+    return {n for n in named if isinstance(n, str) and Path(n).name == n}
+
+
+def find_pictures(path: Path) -> list[Path]:
+    """The file itself, or the pictures directly inside a folder, by name.
+
+    Raises:
+        ImageError: nothing is there.
+    """
+    from ..errors import ImageError
+    from ..image import SUFFIXES
+
+    if path.is_dir():
+        found = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+        if not found:
+            raise ImageError(f"{path}: the folder holds no pictures ({' '.join(sorted(SUFFIXES))})")
+        return found
+    if not path.exists():
+        raise ImageError(f"{path}: no such file or folder")
+    return [path]
+
+
+def output_names(pictures: list[Path]) -> list[str]:
+    """A folder name for each picture: its stem, or where that is taken its full name, or with a number."""
+    taken: set[str] = set()
+    names = []
+    for path in pictures:
+        options = [path.stem, path.name, *(f"{path.stem}-{n}" for n in range(2, len(pictures) + 2))]
+        name = next(o for o in options if o.casefold() not in taken)
+        taken.add(name.casefold())
+        names.append(name)
+    return names
+
+
+def _versions(own: str) -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {"instmatt": own, "torch": version("torch"), "pymatting": version("pymatting")}
+
+
+def _saves(text: str) -> tuple[str, ...]:
+    kinds = tuple(k.strip() for k in text.split(",") if k.strip())
+    if not kinds or set(kinds) - set(SAVES):
+        raise argparse.ArgumentTypeError(f"choose from {','.join(SAVES)}")
+    return kinds
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 32:
+        raise argparse.ArgumentTypeError("must be a whole number of at least 32")
+    return int(text)

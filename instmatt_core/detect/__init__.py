@@ -1,0 +1,1 @@
+"""Detectors: picture in, :class:`~instmatt_core.instances.InstanceMasks` out. One module or folder each."""

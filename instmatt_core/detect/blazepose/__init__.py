@@ -1,0 +1,3 @@
+from .detector import BlazePose
+
+__all__ = ["BlazePose"]

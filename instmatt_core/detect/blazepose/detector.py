@@ -1,0 +1,181 @@
+"""Person masks from MediaPipe's BlazePose networks, for several people in one picture.
+
+The published pipeline follows one person. For several, the detector also looks at overlapping tiles, each person is cropped
+again from the first crop's own landmarks, duplicates are dropped by their masks, and people compete for each pixel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.special import expit
+from torch import Tensor, nn
+
+from ...image import fit, resize, to_uint8
+from ...instances import InstanceMasks, left_to_right, mask_boxes
+from ...weights.bundled import load_bundled
+from . import crops
+from .networks import PoseDetector, PoseLandmarks, anchor_centres
+
+WORKING_SIDE = 1280  # the networks see 224 and 256 px; more only costs time
+DETECTOR_SIDE = 224
+
+
+@dataclass
+class Candidate:
+    """A person as the detector proposes it, in picture pixels."""
+
+    score: float
+    box: np.ndarray  # x0, y0, x1, y1
+    centre: np.ndarray
+    top: np.ndarray
+
+
+@dataclass
+class Person:
+    """A candidate after the landmark network."""
+
+    score: float
+    mask: np.ndarray
+    landmarks: np.ndarray  # (39, 2) picture pixels
+
+
+class BlazePose:
+    """Detector of people and their masks; call it with a picture.
+
+    Args:
+        device: where the networks run.
+        min_score: least score of the detector, and least presence of the landmark network, in [0, 1].
+        max_people: keep at most this many, the surest.
+    """
+
+    name = "blazepose"
+
+    def __init__(self, device: str | torch.device = "cpu", *, min_score: float = 0.5, max_people: int = 20):
+        self.device = torch.device(device)
+        self.min_score, self.max_people = min_score, max_people
+        self.detector = _load(PoseDetector(), "blazepose_detector", self.device)
+        self.landmarks = _load(PoseLandmarks(), "blazepose_landmarks", self.device)
+        self.anchors = anchor_centres().numpy()
+
+    def __call__(self, image: Tensor, progress: Callable[[float], None] = lambda share: None) -> InstanceMasks:
+        """Find people in ``image (3, H, W)``; the masks have its size and are ordered left to right."""
+        height, width = image.shape[1:]
+        working = fit((height, width), WORKING_SIDE)
+        picture = to_uint8(resize(image, working))
+        levels = crops.pyramid(picture)
+        candidates = self.propose(levels)
+        progress(0.4)
+        people = self.segment(levels, candidates)
+        progress(0.7)
+        people = self.segment(levels, [self._again(p) for p in people])
+        people = drop_duplicates(people)[: self.max_people]
+        progress(0.9)
+        if not people:
+            return InstanceMasks(torch.zeros(0, height, width), torch.zeros(0, 4), torch.zeros(0))
+        masks = resize(compete(torch.from_numpy(np.stack([p.mask for p in people]))), (height, width))
+        scale = np.array([width / working[1], height / working[0]])
+        heads = torch.tensor(np.stack([_head(p.landmarks * scale) for p in people]), dtype=torch.float32)
+        scores = torch.tensor([p.score for p in people], dtype=torch.float32)
+        keep = (masks > 0.5).flatten(1).any(1)
+        masks = masks[keep]
+        progress(1.0)
+        return left_to_right(InstanceMasks(masks, mask_boxes(masks), scores[keep], heads[keep]))
+
+    def propose(self, levels: list[np.ndarray]) -> list[Candidate]:
+        """Candidates from the whole picture and its tiles, overlapping boxes averaged by score."""
+        height, width = levels[0].shape[:2]
+        squares = crops.search_squares(height, width)
+        inputs = np.stack([crops.sample(levels, crops.square_matrix(s, DETECTOR_SIDE), DETECTOR_SIDE) for s in squares])
+        logits, raw = self._run(self.detector, inputs, lambda x: x / 127.5 - 1)
+        scores = expit(logits)
+        found = []
+        for square, score, box in zip(squares, scores, raw, strict=True):
+            keep = score >= self.min_score
+            points = box[keep].reshape(-1, 6, 2) / DETECTOR_SIDE
+            points[:, [0, 2, 3, 4, 5]] += self.anchors[keep][:, None]
+            points[:, [0, 2, 3, 4, 5]] = points[:, [0, 2, 3, 4, 5]] * square[2] + square[:2]
+            half = points[:, 1] * square[2] / 2
+            boxes = np.hstack((points[:, 0] - half, points[:, 0] + half))
+            found += [Candidate(float(s), b, p[2], p[3]) for s, b, p in zip(score[keep], boxes, points, strict=True)]
+        return average_overlapping(found)
+
+    def segment(self, levels: list[np.ndarray], candidates: list[Candidate], batch: int = 8) -> list[Person]:
+        """Landmarks and masks of the candidates in whose crops there is a person."""
+        height, width = levels[0].shape[:2]
+        people = []
+        for start in range(0, len(candidates), batch):
+            group = candidates[start : start + batch]
+            matrices = [crops.person_matrix(c.centre, c.top) for c in group]
+            inputs = np.stack([crops.sample(levels, m, crops.CROP) for m in matrices])
+            points, presence, logits = self._run(self.landmarks, inputs, lambda x: x / 255)
+            for c, m, p, here, mask in zip(group, matrices, points, presence, logits, strict=True):
+                if here >= self.min_score:
+                    landmarks = crops.apply(m, p[:, :2].astype(np.float64))
+                    people.append(Person(c.score * float(here), crops.paste(mask, m, height, width), landmarks))
+        return people
+
+    def _again(self, person: Person) -> Candidate:
+        return Candidate(person.score, np.zeros(4), person.landmarks[33], person.landmarks[34])
+
+    def _run(self, network: nn.Module, crops_u8: np.ndarray, scale: Callable[[Tensor], Tensor]) -> list[np.ndarray]:
+        x = scale(torch.from_numpy(crops_u8).to(self.device).permute(0, 3, 1, 2).float())
+        with torch.inference_mode():
+            return [y.float().cpu().numpy() for y in network(x.contiguous(memory_format=torch.channels_last))]
+
+
+def _load(network: nn.Module, name: str, device: torch.device) -> nn.Module:
+    network.load_state_dict(load_bundled(name))
+    return network.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def average_overlapping(candidates: list[Candidate], threshold: float = 0.3) -> list[Candidate]:
+    """BlazePose's weighted suppression: what overlaps the best remaining box is averaged into it, weighted by score."""
+    rest = sorted(candidates, key=lambda c: -c.score)
+    kept = []
+    while rest:
+        ious = box_iou(rest[0].box, np.stack([c.box for c in rest]))
+        group = [c for c, iou in zip(rest, ious, strict=True) if iou > threshold or c is rest[0]]
+        rest = [c for c in rest if not any(c is g for g in group)]
+        weights = np.array([c.score for c in group]) / sum(c.score for c in group)
+        box, centre, top = (sum(w * getattr(c, name) for w, c in zip(weights, group, strict=True)) for name in ("box", "centre", "top"))
+        kept.append(Candidate(group[0].score, box, centre, top))
+    return kept
+
+
+def box_iou(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """IoU of one box with ``(N, 4)`` boxes."""
+    size = np.clip(np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2]), 0, None)
+    inter = size.prod(1)
+    return inter / ((box[2:] - box[:2]).prod() + (boxes[:, 2:] - boxes[:, :2]).prod(1) - inter + 1e-9)
+
+
+def drop_duplicates(people: list[Person], threshold: float = 0.6) -> list[Person]:
+    """Surest first; a mask that shares more than ``threshold`` of the smaller one's pixels with a surer one goes."""
+    kept: list[Person] = []
+    for person in sorted(people, key=lambda p: -p.score):
+        inside = person.mask > 0.5
+        area = inside.sum()
+        others = [k.mask > 0.5 for k in kept]
+        if area and all((inside & o).sum() <= threshold * min(area, o.sum()) for o in others):
+            kept.append(person)
+    return kept
+
+
+def compete(masks: Tensor) -> Tensor:
+    """At each pixel the strongest mask stays, the others get at most what it leaves of one."""
+    best, winner = masks.max(0, keepdim=True)
+    is_winner = torch.arange(len(masks))[:, None, None] == winner
+    return torch.where(is_winner, masks, torch.minimum(masks, 1 - best))
+
+
+def _head(landmarks: np.ndarray) -> np.ndarray:
+    """Centre and radius of the head from the face (landmarks 0 to 10) and the shoulders (11, 12)."""
+    face = landmarks[:11]
+    centre = face.mean(0)
+    spread = np.hypot(*(face - centre).T).max()
+    neck = np.hypot(*(landmarks[11:13].mean(0) - centre))
+    return np.array([*centre, max(1.6 * spread, 0.7 * neck)])

@@ -1,0 +1,27 @@
+"""The library's own errors: each message says what was wrong, with which file, and what to do."""
+
+from __future__ import annotations
+
+
+class InstMattError(Exception):
+    """Base of every error that this library raises on purpose."""
+
+
+class ImageError(InstMattError):
+    """A picture could not be read or written, or has a shape that makes no sense."""
+
+
+class GuidanceError(InstMattError):
+    """Masks, tri-masks or trimaps do not fit the picture."""
+
+
+class WeightsError(InstMattError):
+    """Weights are missing, damaged, or of another network."""
+
+
+class UsageError(InstMattError):
+    """An option does not exist or does not go with another."""
+
+
+class Cancelled(InstMattError):
+    """The caller's progress callback asked to stop."""

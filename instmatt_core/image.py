@@ -1,0 +1,232 @@
+"""Reading, writing and resizing pictures.
+
+In the core a picture is a float32 RGB tensor ``(3, H, W)`` in [0, 1], not premultiplied.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from .errors import ImageError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+SUFFIXES = frozenset([".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".heic", ".heif", ".avif"])
+MAX_PIXELS = 100_000_000
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded file: ``image (3, H, W)`` and remarks on what reading it had to decide."""
+
+    image: Tensor
+    notes: tuple[str, ...] = ()
+
+
+def read_picture(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Decode a picture file, upright, as RGB.
+
+    Reads 8 and 16 bit, grey, palette, CMYK and transparency (laid over white); the first frame of an animation; EXIF
+    rotation is applied.
+
+    Raises:
+        ImageError: missing, empty, truncated, not a picture, no decoder, or more than ``max_pixels`` (told before decoding).
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    path = Path(path)
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise ImageError(f"{path}: {error.strerror or error}") from error
+    if path.is_dir():
+        raise ImageError(f"{path}: is a folder, not a picture")
+    if size == 0:
+        raise ImageError(f"{path}: the file is empty")
+    notes = []
+    try:
+        with _open_unlimited(path) as source:
+            width, height = source.size
+            if width * height > max_pixels:
+                raise ImageError(
+                    f"{path}: {width} x {height} px is more than the limit of {max_pixels / 1e6:.0f} megapixels; shrink it first"
+                )
+            if getattr(source, "n_frames", 1) > 1:
+                notes.append(f"animation of {source.n_frames} frames, using the first")
+                source.seek(0)
+            if _is_deep_colour(path, source):
+                return Picture(_read_deep_colour(path, source.getexif().get(0x0112, 1)), tuple(notes))
+            upright = ImageOps.exif_transpose(source)
+            if upright.has_transparency_data:
+                notes.append("transparency laid over white")
+            return Picture(from_pil(upright), tuple(notes))
+    except UnidentifiedImageError:
+        hint = " (install pillow-heif to read it)" if path.suffix.lower() in {".heic", ".heif"} else ""
+        raise ImageError(f"{path}: not a picture in a format this installation can read{hint}") from None
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise ImageError(f"{path}: damaged or incomplete picture ({error})") from error
+
+
+def read_image(path: str | os.PathLike[str]) -> Tensor:
+    """The picture alone, ``(3, H, W)``; see :func:`read_picture`."""
+    return read_picture(path).image
+
+
+def read_matte(path: str | os.PathLike[str]) -> Tensor:
+    """A grey matte or mask file as ``(H, W)`` in [0, 1], 8 or 16 bit; colour is averaged, an alpha channel ignored."""
+    return read_image(path).mean(0)
+
+
+def _open_unlimited(path: Path) -> Image.Image:
+    """PIL's own bomb check stops at half of our limit or warns; ours runs on the header, before any decoding."""
+    import warnings
+
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        try:
+            return Image.open(path)
+        except Image.DecompressionBombError:
+            raise ImageError(f"{path}: far more than the limit of {MAX_PIXELS / 1e6:.0f} megapixels; shrink it first") from None
+
+
+def _is_deep_colour(path: Path, source: Image.Image) -> bool:
+    """16-bit RGB, which PIL would silently cut to 8 bit."""
+    if source.format == "PNG":
+        with path.open("rb") as file:
+            header = file.read(26)
+        return header[24] == 16 and header[25] in (2, 6)
+    return source.format == "TIFF" and max(source.tag_v2.get(258, (8,))) == 16 and source.mode in ("RGB", "RGBA")  # type: ignore[attr-defined]
+
+
+def _read_deep_colour(path: Path, orientation: int) -> Tensor:
+    data = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    if data is None or data.ndim != 3 or data.dtype != np.uint16:
+        raise ImageError(f"{path}: damaged or incomplete 16-bit picture")
+    rgba = data[..., [2, 1, 0, *range(3, data.shape[2])]].astype(np.float32) / 65535.0
+    turns = {3: 2, 6: 3, 8: 1}.get(orientation, 0)
+    return _over_white(np.rot90(rgba, turns))
+
+
+def _over_white(rgba: np.ndarray) -> Tensor:
+    """``(H, W, 3 or 4)`` float in [0, 1] to ``(3, H, W)``."""
+    rgb = rgba[..., :3]
+    if rgba.shape[2] == 4:
+        rgb = rgb * rgba[..., 3:] + (1 - rgba[..., 3:])
+    return torch.from_numpy(np.ascontiguousarray(rgb.transpose(2, 0, 1), dtype=np.float32))
+
+
+def from_pil(image: Image.Image) -> Tensor:
+    """Any PIL picture as ``(3, H, W)``."""
+    if image.mode.startswith("I") or image.mode == "F":
+        grey = np.asarray(image, dtype=np.float32) / (65535.0 if image.mode.startswith("I") else 1.0)
+        return _over_white(np.repeat(np.clip(grey, 0, 1)[..., None], 3, 2))
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    return _over_white(np.asarray(image.convert(mode), dtype=np.float32) / 255.0)
+
+
+def as_image(source: Any) -> Tensor:
+    """A path, PIL picture, numpy array or tensor as float32 ``(3, H, W)`` in [0, 1].
+
+    Arrays are ``(H, W)``, ``(H, W, 1)``, ``(H, W, 3)`` or ``(H, W, 4)``, integers or floats in [0, 1]; tensors are
+    ``(3, H, W)`` or ``(1, 3, H, W)`` floats in [0, 1].
+
+    Raises:
+        ImageError: another shape or type, or values that are not finite.
+    """
+    if isinstance(source, str | os.PathLike):
+        return read_image(source)
+    if isinstance(source, Tensor):
+        image = source[0] if source.ndim == 4 and len(source) == 1 else source
+        if image.ndim != 3 or image.shape[0] != 3 or not image.is_floating_point():
+            raise ImageError(f"a tensor must be float (3, H, W) in [0, 1]; this is {source.dtype} {tuple(source.shape)}")
+        image = image.float()
+    elif isinstance(source, np.ndarray):
+        array = source[..., None] if source.ndim == 2 else source
+        if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
+            raise ImageError(f"an array must be (H, W), (H, W, 3) or (H, W, 4); this is {source.shape}")
+        scale = np.iinfo(array.dtype).max if np.issubdtype(array.dtype, np.integer) else 1
+        array = array.astype(np.float32) / scale
+        image = _over_white(np.repeat(array, 3, 2) if array.shape[2] == 1 else array)
+    elif hasattr(source, "convert") and hasattr(source, "mode"):
+        image = from_pil(source)
+    else:
+        raise ImageError(f"cannot read a picture from {type(source).__name__}; give a path, PIL picture, array or tensor")
+    if 0 in image.shape:
+        raise ImageError(f"the picture has no pixels: {tuple(image.shape)}")
+    if not torch.isfinite(image).all():
+        raise ImageError("the picture holds values that are not finite")
+    return image.clamp(0, 1)
+
+
+def to_uint8(image: Tensor) -> np.ndarray:
+    """``(C, H, W)`` or ``(H, W)`` in [0, 1] to channels-last uint8, rounded."""
+    array = (image.clamp(0, 1) * 255).round().to(torch.uint8).cpu()
+    return array.permute(1, 2, 0).numpy() if array.ndim == 3 else array.numpy()
+
+
+def write_png(path: str | os.PathLike[str], image: Tensor, *, depth: int = 8) -> None:
+    """Write ``(H, W)`` grey, ``(3, H, W)`` RGB or ``(4, H, W)`` RGBA (straight alpha) as PNG, atomically.
+
+    Raises:
+        ImageError: the file cannot be written; nothing is left behind.
+    """
+    if depth not in (8, 16):
+        raise ImageError(f"depth must be 8 or 16 bits, not {depth}")
+    peak = 2**depth - 1
+    array = (image.clamp(0, 1).double() * peak).round().cpu().numpy().astype(np.uint16 if depth == 16 else np.uint8)
+    if array.ndim == 3:
+        array = array[[2, 1, 0, *range(3, len(array))]].transpose(1, 2, 0)
+    ok, data = cv2.imencode(".png", np.ascontiguousarray(array))
+    if not ok:
+        raise ImageError(f"{path}: could not be encoded as PNG")
+    write_bytes(path, data.tobytes())
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a whole file or nothing: to a temporary neighbour first, then renamed over the target."""
+    path = Path(path)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".instmatt-")
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary and os.path.exists(temporary):
+            os.unlink(temporary)
+        raise ImageError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def resize(image: Tensor, size: Sequence[int]) -> Tensor:
+    """``(C, H, W)`` or ``(H, W)`` to ``size = (H, W)``: area averaging when it shrinks, bilinear when it grows."""
+    height, width = size
+    if tuple(image.shape[-2:]) == (height, width):
+        return image
+    channels = image if image.ndim == 3 else image[None]
+    method = cv2.INTER_AREA if height * width < image.shape[-2] * image.shape[-1] else cv2.INTER_LINEAR
+    planes = [cv2.resize(np.ascontiguousarray(plane), (width, height), interpolation=method) for plane in channels.cpu().numpy()]
+    result = torch.from_numpy(np.stack(planes)) if planes else channels.new_zeros(0, height, width)
+    return result if image.ndim == 3 else result[0]
+
+
+def fit(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:
+    """``(H, W)`` shrunk so that neither side exceeds ``max_side``; never enlarged."""
+    if not max_side or max(size) <= max_side:
+        return size
+    ratio = max_side / max(size)
+    return max(1, round(size[0] * ratio)), max(1, round(size[1] * ratio))

@@ -1,0 +1,109 @@
+"""Closed-form matting (Levin, Lischinski, Weiss, CVPR 2006) on a trimap per person; needs no trained weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..guidance import FOREGROUND, UNKNOWN, trimaps
+from ..image import resize
+from ..instances import InstanceMasks, share
+
+MAX_UNKNOWN = 150_000  # unknowns of one linear system; bounds its memory to a few hundred MB
+SHIFTS = [1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0]  # without a shift the factorisation often fails first, and says so on stdout
+
+
+class ClosedForm:
+    """Matting step; call it with a picture and people.
+
+    Args:
+        band, hair: see :func:`instmatt_core.guidance.trimaps`.
+    """
+
+    name = "closed-form"
+
+    def __init__(self, *, band: float = 0.035, hair: float = 0.45):
+        self.band, self.hair = band, hair
+
+    def __call__(self, image: Tensor, instances: InstanceMasks, progress: Callable[[float], None] = lambda share: None) -> Tensor:
+        """Alphas ``(K, H, W)`` of ``image (3, H, W)``; together at most one at a pixel."""
+        guides = trimaps(instances, band=self.band, hair=self.hair)
+        alphas = torch.zeros_like(guides)
+        for k, guide in enumerate(guides):
+            alphas[k] = solve_trimap(image, guide)
+            progress((k + 1) / len(guides))
+        return share(alphas)
+
+
+def solve_trimap(image: Tensor, trimap: Tensor) -> Tensor:
+    """Alpha ``(H, W)`` of ``image (3, H, W)`` for a trimap ``(H, W)`` of 0, 0.5, 1.
+
+    Only the neighbourhood of the unknown pixels is solved. When these are very many, the system is solved on a smaller
+    picture and the result is carried to full size by the closed form's own local model, alpha = a . colour + b.
+    """
+    unknown = trimap == UNKNOWN
+    sure = (trimap == FOREGROUND).float()
+    count = int(unknown.sum())
+    if not count or not sure.any() or not (trimap == 0).any():
+        return trimap.clone()  # nothing to solve, or nothing to solve it from
+    rows, columns = unknown.any(1).nonzero().flatten(), unknown.any(0).nonzero().flatten()
+    window = (
+        slice(max(0, int(rows[0]) - 4), int(rows[-1]) + 5),
+        slice(max(0, int(columns[0]) - 4), int(columns[-1]) + 5),
+    )
+    picture, guide = image[:, window[0], window[1]], trimap[window]
+    ratio = (MAX_UNKNOWN / count) ** 0.5
+    if ratio >= 1:
+        local = _solve(picture, guide)
+    else:
+        size = tuple(max(8, round(s * ratio)) for s in guide.shape)
+        small_guide = torch.from_numpy(cv2.resize(guide.numpy(), size[::-1], interpolation=cv2.INTER_NEAREST))
+        small = resize(picture, size)
+        local = _carry(picture, small, _solve(small, small_guide))
+        local = torch.where(guide == UNKNOWN, local, guide)
+    result = sure
+    result[window] = local
+    return result.clamp_(0, 1)
+
+
+def _solve(image: Tensor, trimap: Tensor) -> Tensor:
+    if not (trimap == UNKNOWN).any() or not (trimap == 0).any() or not (trimap == FOREGROUND).any():
+        return trimap.clone()
+    from pymatting import estimate_alpha_cf, ichol
+
+    def preconditioner(matrix: Any) -> Any:
+        return ichol(matrix, shifts=SHIFTS)
+
+    alpha = estimate_alpha_cf(image.permute(1, 2, 0).double().clamp(0, 1).numpy(), trimap.double().numpy(), preconditioner=preconditioner)
+    return torch.from_numpy(alpha.astype(np.float32))
+
+
+def _carry(picture: Tensor, small: Tensor, alpha: Tensor, radius: int = 2, epsilon: float = 1e-5) -> Tensor:
+    """Local linear model of a small alpha in its picture's colours, applied to the full-size picture.
+
+    The colour guided filter (He, Sun, Tang, ECCV 2010), whose windows are those of the matting Laplacian.
+    """
+    guide, target = small.permute(1, 2, 0).numpy().astype(np.float64), alpha.numpy().astype(np.float64)
+    side = (2 * radius + 1, 2 * radius + 1)
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        return cv2.blur(values, side, borderType=cv2.BORDER_REFLECT)
+
+    mean_i, mean_a = mean(guide), mean(target)
+    second = np.stack([mean(guide[..., i] * guide[..., j]) for i in range(3) for j in range(3)], -1)
+    covariance = second.reshape(*guide.shape[:2], 3, 3) - mean_i[..., :, None] * mean_i[..., None, :]
+    cross = mean(guide * target[..., None]) - mean_i * mean_a[..., None]
+    slope = np.linalg.solve(covariance + epsilon * np.eye(3), cross[..., None])[..., 0]
+    offset = mean_a - (slope * mean_i).sum(-1)
+    height, width = picture.shape[1:]
+    slope = cv2.resize(mean(slope).astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    offset = cv2.resize(mean(offset).astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    full = torch.from_numpy(offset)
+    for channel in range(3):
+        full += picture[channel] * torch.from_numpy(slope[..., channel])
+    return full.clamp_(0, 1)

@@ -1,0 +1,108 @@
+"""BlazePose: equal to the published files' behaviour, and good on real photographs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from instmatt_core.detect.blazepose import BlazePose
+from instmatt_core.detect.blazepose.crops import apply, paste, person_matrix, pyramid, sample, search_squares
+from instmatt_core.detect.blazepose.detector import Candidate, average_overlapping, compete
+from instmatt_core.image import read_image
+from instmatt_core.weights.bundled import load_bundled, pack
+
+
+@pytest.fixture(scope="module")
+def blazepose() -> BlazePose:
+    return BlazePose()
+
+
+def test_example_has_two_people(blazepose: BlazePose, example: torch.Tensor) -> None:
+    people = blazepose(example)
+    assert len(people) == 2
+    assert people.boxes[0, 0] < people.boxes[1, 0]
+    assert people.heads is not None
+    for mask, head in zip(people.masks, people.heads, strict=True):
+        assert mask[int(head[1]), int(head[0])] > 0.9
+    assert people.masks.sum(0).max() <= 1 + 1e-5
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 500), (64, 64)])
+def test_nobody_is_a_normal_answer(blazepose: BlazePose, size: tuple[int, int]) -> None:
+    people = blazepose(torch.full((3, *size), 0.5))
+    assert len(people) == 0
+    assert people.size == size
+
+
+@pytest.mark.parametrize(("name", "least"), [("2011_000003", [0.92, 0.78]), ("2011_000006", [0.56, 0.63, 0.61])])
+def test_photographs(blazepose: BlazePose, photos: Path, name: str, least: list[float]) -> None:
+    image = read_image(photos / f"{name}.jpg")
+    masks = [m.numpy() > 0.5 for m in blazepose(image).masks]
+    ious = [max((m & truth).sum() / (m | truth).sum() for m in masks) for truth in polygons(photos / f"{name}.json", image.shape[1:])]
+    assert all(iou >= bound for iou, bound in zip(ious, least, strict=False)), ious
+
+
+def polygons(path: Path, size: tuple[int, ...]) -> list[np.ndarray]:
+    """Masks of the people in a labelme file; shapes of one group are one person."""
+    people: dict[object, np.ndarray] = {}
+    for index, shape in enumerate(json.loads(path.read_text())["shapes"]):
+        if shape["label"] == "person":
+            key = index if shape["group_id"] is None else f"group {shape['group_id']}"
+            mask = people.setdefault(key, np.zeros(size, np.uint8))
+            cv2.fillPoly(mask, [np.array(shape["points"]).round().astype(np.int32)], 1)
+    return [mask.astype(bool) for mask in people.values()]
+
+
+def test_crop_and_paste_are_inverse() -> None:
+    picture = np.zeros((400, 300, 3), np.uint8)
+    cv2.circle(picture, (150, 220), 60, (255, 255, 255), -1)
+    matrix = person_matrix(np.array([150.0, 220.0]), np.array([190.0, 140.0]))
+    crop = sample(pyramid(picture), matrix, 256)
+    back = paste(np.where(crop[..., 0] > 127, 20.0, -20.0), matrix, 400, 300)
+    assert np.abs(back - picture[..., 0] / 255).mean() < 0.01
+    top = apply(matrix, np.array([[127.5, 127.5 - 128 / 1.25]]))
+    np.testing.assert_allclose(top, [[190, 140]], atol=1e-6)
+
+
+@pytest.mark.parametrize(("height", "width"), [(375, 500), (500, 375), (100, 1000), (64, 64)])
+def test_squares_cover_the_picture(height: int, width: int) -> None:
+    seen = np.zeros((height, width), bool)
+    squares = search_squares(height, width)
+    for x, y, side in squares[1:]:
+        seen[max(0, int(y)) : int(np.ceil(y + side)), max(0, int(x)) : int(np.ceil(x + side))] = True
+    assert seen.all()
+    assert len(squares) <= 10
+
+
+def test_overlapping_candidates_are_averaged() -> None:
+    a = Candidate(0.9, np.array([0.0, 0, 10, 10]), np.zeros(2), np.zeros(2))
+    b = Candidate(0.3, np.array([0.0, 0, 10, 14]), np.full(2, 4.0), np.zeros(2))
+    far = Candidate(0.5, np.array([50.0, 0, 60, 10]), np.zeros(2), np.zeros(2))
+    kept = average_overlapping([far, b, a])
+    assert [c.score for c in kept] == [0.9, 0.5]
+    np.testing.assert_allclose(kept[0].box, [0, 0, 10, 11])
+    np.testing.assert_allclose(kept[0].centre, [1, 1])
+
+
+def test_competition_leaves_the_winner() -> None:
+    result = compete(torch.tensor([[[0.9, 0.2]], [[0.8, 0.4]]]))
+    torch.testing.assert_close(result, torch.tensor([[[0.9, 0.2]], [[0.1, 0.4]]]))
+
+
+def test_sparse_packing_round_trip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from safetensors.torch import save_file
+
+    import instmatt_core.weights.bundled as bundled
+
+    dense, sparse = torch.randn(4, 3).half().float(), torch.randn(5, 7).half().float()
+    sparse[torch.rand(5, 7) < 0.8] = 0
+    save_file(pack({"a.weight": dense, "b.weight": sparse}), tmp_path / "x.safetensors")
+    monkeypatch.setattr(bundled, "FOLDER", tmp_path)
+    state = load_bundled("x")
+    assert torch.equal(state["a.weight"], dense)
+    assert torch.equal(state["b.weight"], sparse)

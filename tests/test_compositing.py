@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import torch
+
+from instmatt_core.compositing import cutout, over, overlay
+from instmatt_core.instances import InstanceMattes, mask_boxes
+
+
+def test_cutout_has_no_fringe() -> None:
+    """A red person on green: under half alpha the picture is brown, the cut-out is red."""
+    alpha = torch.zeros(60, 60)
+    alpha[:, :25] = 1
+    alpha[:, 25:35] = torch.linspace(1, 0, 10)
+    red, green = torch.tensor([0.9, 0.1, 0.1])[:, None, None], torch.tensor([0.1, 0.8, 0.1])[:, None, None]
+    image = over(red.expand(3, 60, 60), alpha, green.expand(3, 60, 60))
+    rgba = cutout(image, alpha)
+    soft = (alpha > 0.1) & (alpha < 0.9)
+    assert (image[:, soft] - red[:, 0]).abs().mean() > 0.15
+    assert (rgba[:3, soft] - red[:, 0]).abs().mean() < 0.05
+    torch.testing.assert_close(rgba[3], alpha)
+
+
+def test_overlay_of_nobody_is_the_dimmed_picture() -> None:
+    image = torch.rand(3, 20, 30)
+    empty = torch.zeros(0, 20, 30)
+    result = overlay(image, InstanceMattes(empty, mask_boxes(empty), torch.zeros(0)))
+    torch.testing.assert_close(result, image * 0.45, atol=0.003, rtol=0)

@@ -1,0 +1,142 @@
+"""Reading every odd picture, refusing every bad one with one clear line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from instmatt_core.errors import ImageError
+from instmatt_core.image import as_image, fit, read_image, read_matte, read_picture, resize, write_png
+
+RED = (200, 40, 10)
+
+
+def flat(mode: str, colour: object, size: tuple[int, int] = (6, 4)) -> Image.Image:
+    return Image.new(mode, size, colour)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.tif", "a.webp", "ünïcödé 人.png"])
+def test_rgb(tmp_path: Path, name: str) -> None:
+    flat("RGB", RED).save(tmp_path / name, **({"lossless": True} if name.endswith("webp") else {}))
+    image = read_image(tmp_path / name)
+    assert image.shape == (3, 4, 6)
+    torch.testing.assert_close(image[:, 0, 0], torch.tensor(RED) / 255)
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "expected"),
+    [
+        ("L", 51, (0.2, 0.2, 0.2)),
+        ("1", 1, (1, 1, 1)),
+        ("I;16", 13107, (0.2, 0.2, 0.2)),
+        ("RGBA", (255, 0, 0, 0), (1, 1, 1)),
+        ("RGBA", (255, 0, 0, 51), (1, 0.8, 0.8)),
+        ("LA", (0, 255), (0, 0, 0)),
+    ],
+)
+def test_modes(tmp_path: Path, mode: str, colour: object, expected: tuple[float, ...]) -> None:
+    flat(mode, colour).save(tmp_path / "a.png")
+    torch.testing.assert_close(read_image(tmp_path / "a.png")[:, 1, 1], torch.tensor(expected, dtype=torch.float32))
+
+
+def test_palette_and_cmyk(tmp_path: Path) -> None:
+    flat("RGB", RED).quantize(4).save(tmp_path / "p.png")
+    flat("CMYK", (0, 255, 255, 0)).save(tmp_path / "c.jpg")
+    torch.testing.assert_close(read_image(tmp_path / "p.png")[:, 0, 0], torch.tensor(RED) / 255, atol=0.01, rtol=0)
+    torch.testing.assert_close(read_image(tmp_path / "c.jpg")[:, 0, 0], torch.tensor([1.0, 0, 0]), atol=0.03, rtol=0)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_sixteen_bit_colour_keeps_its_depth(tmp_path: Path, suffix: str) -> None:
+    values = np.array([100, 30000, 65535], np.uint16)
+    data = cv2.imencode(f".{suffix}", np.broadcast_to(values[::-1], (4, 6, 3)).copy())[1]
+    (tmp_path / f"a.{suffix}").write_bytes(data.tobytes())
+    torch.testing.assert_close(read_image(tmp_path / f"a.{suffix}")[:, 0, 0], torch.tensor(values / 65535).float())
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    flat("RGB", RED).save(tmp_path / "a.jpg", exif=exif)
+    assert read_image(tmp_path / "a.jpg").shape == ((3, 6, 4) if orientation > 4 else (3, 4, 6))
+
+
+def test_animation_uses_its_first_frame_and_says_so(tmp_path: Path) -> None:
+    flat("RGB", RED).save(tmp_path / "a.gif", save_all=True, append_images=[flat("RGB", (0, 0, 255))])
+    picture = read_picture(tmp_path / "a.gif")
+    assert "first" in picture.notes[0]
+    assert picture.image[0, 0, 0] > 0.7
+
+
+def test_bad_files_are_explained(tmp_path: Path) -> None:
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "text.jpg").write_text("hello")
+    (tmp_path / "photo.heic").write_bytes(b"\0\0\0\x18ftypheic" + b"\0" * 40)
+    flat("RGB", RED, (200, 200)).save(tmp_path / "whole.jpg")
+    (tmp_path / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:-200])
+    for name, words in {
+        "missing.jpg": "No such file",
+        "empty.jpg": "empty",
+        "text.jpg": "not a picture",
+        "photo.heic": "pillow-heif",
+        "cut.jpg": "damaged or incomplete",
+    }.items():
+        with pytest.raises(ImageError, match=words) as caught:
+            read_image(tmp_path / name)
+        assert "\n" not in str(caught.value)
+        assert name in str(caught.value)
+    with pytest.raises(ImageError, match="folder"):
+        read_image(tmp_path)
+
+
+def test_huge_pictures_are_refused_before_decoding(tmp_path: Path) -> None:
+    flat("1", 0, (20000, 20000)).save(tmp_path / "huge.png")
+    with pytest.raises(ImageError, match="limit of 100 megapixels"):
+        read_image(tmp_path / "huge.png")
+
+
+def test_arrays_and_tensors() -> None:
+    assert as_image(np.zeros((4, 6), np.uint8)).shape == (3, 4, 6)
+    assert as_image(np.full((4, 6, 3), 65535, np.uint16)).max() == 1
+    assert as_image(torch.zeros(1, 3, 4, 6)).shape == (3, 4, 6)
+    for bad in (torch.zeros(4, 6), np.zeros((4, 6, 7)), torch.full((3, 2, 2), torch.nan), np.zeros((0, 3, 3)), 5):
+        with pytest.raises(ImageError):
+            as_image(bad)
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("channels", [0, 3, 4])
+def test_png_round_trip(tmp_path: Path, depth: int, channels: int) -> None:
+    image = torch.rand((channels, 5, 7) if channels else (5, 7))
+    write_png(tmp_path / "a.png", image, depth=depth)
+    stored = cv2.imread(str(tmp_path / "a.png"), cv2.IMREAD_UNCHANGED)
+    assert stored.dtype == (np.uint16 if depth == 16 else np.uint8)
+    expected = image if not channels else image[[2, 1, 0, *range(3, channels)]].permute(1, 2, 0)
+    np.testing.assert_allclose(stored / (2**depth - 1), expected.numpy(), atol=0.51 / (2**depth - 1))
+
+
+def test_failed_write_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ImageError, match="cannot be written"):
+        write_png(tmp_path / "file" / "a.png", torch.zeros(2, 2))
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_sizes() -> None:
+    assert fit((4000, 3000), 1000) == (1000, 750)
+    assert fit((40, 30), 1000) == (40, 30)
+    assert resize(torch.rand(3, 10, 20), (5, 8)).shape == (3, 5, 8)
+    assert resize(torch.rand(0, 10, 20), (5, 8)).shape == (0, 5, 8)
+    many = torch.rand(20, 6, 6)
+    torch.testing.assert_close(resize(many, (12, 12))[13], resize(many[13], (12, 12)))
+
+
+def test_read_matte(tmp_path: Path) -> None:
+    write_png(tmp_path / "m.png", torch.tensor([[0.0, 0.25], [0.5, 1.0]]), depth=16)
+    torch.testing.assert_close(read_matte(tmp_path / "m.png"), torch.tensor([[0.0, 0.25], [0.5, 1.0]]), atol=1e-4, rtol=0)

@@ -1,0 +1,93 @@
+"""The library's front door."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import instmatt_core
+from instmatt_core.cli.matte import EXAMPLE
+from instmatt_core.errors import Cancelled, GuidanceError, UsageError
+
+
+def test_every_kind_of_picture_gives_the_same(example: torch.Tensor) -> None:
+    pipeline = instmatt_core.Pipeline(device="cpu")
+    pil = Image.open(EXAMPLE)
+    results = [pipeline(x, max_side=320).alphas for x in (EXAMPLE, pil, np.asarray(pil), example)]
+    assert len(results[0]) == 2
+    for other in results[1:]:
+        torch.testing.assert_close(other, results[0])
+
+
+def test_mattes_keep_the_promises(example: torch.Tensor, tmp_path: Path) -> None:
+    stages: list[float] = []
+    mattes = instmatt_core.matte(example, device="cpu", progress=lambda name, share: stages.append(share))
+    assert mattes.size == tuple(example.shape[1:])
+    assert mattes.alphas.dtype == torch.float32
+    assert mattes.alphas.min() >= 0
+    assert mattes.alphas.sum(0).max() <= 1 + 1e-5
+    assert stages == sorted(stages)
+    assert stages[-1] == 1.0
+    assert [p.name for p in mattes.save(tmp_path)] == ["00.png", "01.png", "people.json"]
+    for cutout, alpha in zip(mattes.cutouts(example), mattes.alphas, strict=True):
+        torch.testing.assert_close(cutout[3], alpha)
+
+
+def test_cancel(example: torch.Tensor) -> None:
+    with pytest.raises(Cancelled):
+        instmatt_core.matte(example, device="cpu", progress=lambda name, share: share < 0.3)
+
+
+def test_masks_instead_of_a_detector(example: torch.Tensor) -> None:
+    masks = torch.zeros(3, *example.shape[1:])
+    masks[0, 200:500, 600:800] = 1
+    masks[1, 200:500, 100:300] = 1  # the third is empty
+    mattes = instmatt_core.matte(example, masks=masks, device="cpu")
+    assert len(mattes) == 2
+    assert mattes.boxes[0, 0] < mattes.boxes[1, 0]
+    assert len(instmatt_core.matte(example, masks=masks[:0], device="cpu")) == 0
+    with pytest.raises(GuidanceError, match="masks are"):
+        instmatt_core.matte(example, masks=masks[:, :50], device="cpu")
+
+
+def test_threads_share_one_pipeline(example: torch.Tensor) -> None:
+    pipeline = instmatt_core.Pipeline(device="cpu")
+    results: list[torch.Tensor] = []
+    threads = [threading.Thread(target=lambda: results.append(pipeline(example, max_side=256).alphas)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 3
+    for other in results[1:]:
+        torch.testing.assert_close(other, results[0])
+
+
+def test_unknown_names() -> None:
+    with pytest.raises(UsageError, match="blazepose"):
+        instmatt_core.Pipeline(detector="nobody")
+    with pytest.raises(UsageError, match="cannot be used"):
+        instmatt_core.Pipeline(device="xpu:7")
+
+
+def test_import_and_help_are_light() -> None:
+    code = (
+        "import sys, instmatt_core; from instmatt_core.cli.main import main\n"
+        "try: main(['matte', '--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'pymatting', 'gradio', 'cv2', 'scipy', 'huggingface_hub'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_public_names_exist() -> None:
+    for name in instmatt_core.__all__:
+        assert getattr(instmatt_core, name) is not None

@@ -1,0 +1,50 @@
+"""Make the bundled example: two public-domain portraits (NASA's Eileen Collins, the US Navy's Grace Hopper) side by side.
+
+pip install scikit-image matplotlib
+python tools/make_example.py instmatt_core/example/two_people.jpg
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import cv2
+import matplotlib
+import numpy as np
+import skimage.data
+import torch
+
+import instmatt_core
+from instmatt_core.image import as_image, read_image, resize, to_uint8
+
+
+def person(image: torch.Tensor, box: tuple[slice, slice], height: int) -> torch.Tensor:
+    """The surest person of a portrait as RGBA, scaled to ``height``."""
+    mattes = instmatt_core.matte(image)
+    rgba = mattes.cutouts(image)[int(mattes.scores.argmax())][:, box[0], box[1]]
+    rgba = torch.cat((rgba[:3] * rgba[3:], rgba[3:]))
+    return resize(rgba, (height, round(height * rgba.shape[2] / rgba.shape[1])))
+
+
+def backdrop(height: int, width: int, seed: int = 7) -> torch.Tensor:
+    """A soft studio wall with a little structure."""
+    noise = np.random.default_rng(seed).random((height // 40, width // 40, 3)).astype(np.float32)
+    noise = cv2.GaussianBlur(cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC), (0, 0), 12)
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    light = 0.75 - 0.45 * np.hypot((x - 0.45 * width) / width, (y - 0.3 * height) / height)
+    wall = light[..., None] * np.array([0.55, 0.68, 0.66], np.float32) * (0.8 + 0.4 * noise)
+    return torch.from_numpy(np.clip(wall, 0, 1)).permute(2, 0, 1)
+
+
+if __name__ == "__main__":
+    height, width = 640, 960
+    scene = backdrop(height, width)
+    hopper = read_image(Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg")
+    astronaut = as_image(skimage.data.astronaut())
+    for rgba, left in ((person(hopper, (slice(None), slice(None)), 600), 20), (person(astronaut, (slice(None), slice(0, 400)), 610), 440)):
+        h, w = min(rgba.shape[1], height), min(rgba.shape[2], width - left)
+        target = scene[:, height - h :, left : left + w]
+        target[:] = rgba[:3, :h, :w] + target * (1 - rgba[3:, :h, :w])
+    data = cv2.imencode(".jpg", to_uint8(scene)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1]
+    Path(sys.argv[1]).write_bytes(data.tobytes())
