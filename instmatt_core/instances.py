@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -161,8 +161,9 @@ def left_to_right(instances: Instances) -> Instances:
 
 def take(instances: Instances, index: Tensor) -> Instances:
     """Some of the instances, by index or boolean mask ``(K,)``."""
-    values: dict[str, Any] = {f.name: getattr(instances, f.name) for f in fields(instances)}
-    return type(instances)(**{k: v[index] if isinstance(v, Tensor) else v for k, v in values.items()})
+    parts: dict[str, Any] = {f.name: getattr(instances, f.name) for f in fields(instances)}
+    chosen: dict[str, Any] = {name: part[index] for name, part in parts.items() if isinstance(part, Tensor)}
+    return replace(instances, **chosen)
 
 
 def share(alphas: Tensor) -> Tensor:

@@ -129,7 +129,7 @@ class BlazePose:
 
 def _load(network: nn.Module, name: str, device: torch.device) -> nn.Module:
     network.load_state_dict(load_bundled(name))
-    return network.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return network.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def average_overlapping(candidates: list[Candidate], threshold: float = 0.3) -> list[Candidate]:
