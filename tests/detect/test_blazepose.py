@@ -12,7 +12,7 @@ import torch
 
 from instmatt_core.detect.blazepose import BlazePose
 from instmatt_core.detect.blazepose.crops import apply, paste, person_matrix, pyramid, sample, search_squares
-from instmatt_core.detect.blazepose.detector import Candidate, average_overlapping, compete
+from instmatt_core.detect.blazepose.detector import Candidate, Person, average_alike, compete, merge_views
 from instmatt_core.image import read_image
 from instmatt_core.weights.bundled import load_bundled, pack
 
@@ -79,14 +79,27 @@ def test_squares_cover_the_picture(height: int, width: int) -> None:
     assert len(squares) <= 10
 
 
-def test_overlapping_candidates_are_averaged() -> None:
-    a = Candidate(0.9, np.array([0.0, 0, 10, 10]), np.zeros(2), np.zeros(2))
-    b = Candidate(0.3, np.array([0.0, 0, 10, 14]), np.full(2, 4.0), np.zeros(2))
-    far = Candidate(0.5, np.array([50.0, 0, 60, 10]), np.zeros(2), np.zeros(2))
-    kept = average_overlapping([far, b, a])
+def test_alike_candidates_are_averaged() -> None:
+    a = Candidate(0.9, np.array([50.0, 50]), np.array([50.0, 10]))
+    b = Candidate(0.3, np.array([54.0, 50]), np.array([50.0, 10]))
+    near = Candidate(0.5, np.array([60.0, 50]), np.array([60.0, 10]))  # somebody else, a quarter of a radius away
+    kept = average_alike([near, b, a])
     assert [c.score for c in kept] == [0.9, 0.5]
-    np.testing.assert_allclose(kept[0].box, [0, 0, 10, 11])
-    np.testing.assert_allclose(kept[0].centre, [1, 1])
+    np.testing.assert_allclose(kept[0].centre, [51, 50])
+
+
+def test_views_of_one_person_are_averaged_and_fragments_dropped() -> None:
+    def person(score: float, columns: slice, value: float = 1.0) -> Person:
+        mask = np.zeros((10, 40), np.float32)
+        mask[:, columns] = value
+        return Person(score, mask, np.full((39, 2), score))
+
+    merged = merge_views(
+        [person(0.25, slice(0, 20), 0.6), person(0.75, slice(0, 20)), person(0.2, slice(2, 6)), person(0.5, slice(22, 40))]
+    )
+    assert [p.score for p in merged] == [0.75, 0.5]
+    np.testing.assert_allclose(merged[0].mask[0, :20], 0.9, atol=1e-6)
+    np.testing.assert_allclose(merged[0].landmarks, 0.75**2 + 0.25**2)
 
 
 def test_competition_leaves_the_winner() -> None:

@@ -1,7 +1,7 @@
 """Person masks from MediaPipe's BlazePose networks, for several people in one picture.
 
 The published pipeline follows one person. For several, the detector also looks at overlapping tiles, each person is cropped
-again from the first crop's own landmarks, duplicates are dropped by their masks, and people compete for each pixel.
+again from the first crop's own landmarks, views of one person are averaged, and people compete for each pixel.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from .networks import PoseDetector, PoseLandmarks, anchor_centres
 
 WORKING_SIDE = 1280  # the networks see 224 and 256 px; more only costs time
 DETECTOR_SIDE = 224
+PROPOSAL_SCORE = 0.3  # the landmark network's presence weeds out the wrong ones
 
 
 @dataclass
@@ -29,9 +30,8 @@ class Candidate:
     """A person as the detector proposes it, in picture pixels."""
 
     score: float
-    box: np.ndarray  # x0, y0, x1, y1
-    centre: np.ndarray
-    top: np.ndarray
+    centre: np.ndarray  # between the hips
+    top: np.ndarray  # straight up from there, at the rim of the person's circle
 
 
 @dataclass
@@ -48,7 +48,7 @@ class BlazePose:
 
     Args:
         device: where the networks run.
-        min_score: least score of the detector, and least presence of the landmark network, in [0, 1].
+        min_score: least presence of a person that the landmark network must report, in [0, 1].
         max_people: keep at most this many, the surest.
     """
 
@@ -69,10 +69,10 @@ class BlazePose:
         levels = crops.pyramid(picture)
         candidates = self.propose(levels)
         progress(0.4)
-        people = self.segment(levels, candidates)
+        people = merge_views(self.segment(levels, candidates))
         progress(0.7)
-        people = self.segment(levels, [self._again(p) for p in people])
-        people = drop_duplicates(people)[: self.max_people]
+        again = [Candidate(p.score, p.landmarks[33], p.landmarks[34]) for p in people]
+        people = merge_views(people + self.segment(levels, again))[: self.max_people]
         progress(0.9)
         if not people:
             return InstanceMasks(torch.zeros(0, height, width), torch.zeros(0, 4), torch.zeros(0))
@@ -86,22 +86,19 @@ class BlazePose:
         return left_to_right(InstanceMasks(masks, mask_boxes(masks), scores[keep], heads[keep]))
 
     def propose(self, levels: list[np.ndarray]) -> list[Candidate]:
-        """Candidates from the whole picture and its tiles, overlapping boxes averaged by score."""
+        """Candidates from the whole picture and its tiles, alike ones averaged by score."""
         height, width = levels[0].shape[:2]
         squares = crops.search_squares(height, width)
         inputs = np.stack([crops.sample(levels, crops.square_matrix(s, DETECTOR_SIDE), DETECTOR_SIDE) for s in squares])
         logits, raw = self._run(self.detector, inputs, lambda x: x / 127.5 - 1)
         scores = expit(logits)
         found = []
-        for square, score, box in zip(squares, scores, raw, strict=True):
-            keep = score >= self.min_score
-            points = box[keep].reshape(-1, 6, 2) / DETECTOR_SIDE
-            points[:, [0, 2, 3, 4, 5]] += self.anchors[keep][:, None]
-            points[:, [0, 2, 3, 4, 5]] = points[:, [0, 2, 3, 4, 5]] * square[2] + square[:2]
-            half = points[:, 1] * square[2] / 2
-            boxes = np.hstack((points[:, 0] - half, points[:, 0] + half))
-            found += [Candidate(float(s), b, p[2], p[3]) for s, b, p in zip(score[keep], boxes, points, strict=True)]
-        return average_overlapping(found)
+        for square, score, values in zip(squares, scores, raw, strict=True):
+            keep = score >= PROPOSAL_SCORE
+            points = values[keep, 4:8].reshape(-1, 2, 2) / DETECTOR_SIDE + self.anchors[keep][:, None]
+            points = points * square[2] + square[:2]
+            found += [Candidate(float(s), *p) for s, p in zip(score[keep], points, strict=True)]
+        return average_alike(found)
 
     def segment(self, levels: list[np.ndarray], candidates: list[Candidate], batch: int = 8) -> list[Person]:
         """Landmarks and masks of the candidates in whose crops there is a person."""
@@ -118,9 +115,6 @@ class BlazePose:
                     people.append(Person(c.score * float(here), crops.paste(mask, m, height, width), landmarks))
         return people
 
-    def _again(self, person: Person) -> Candidate:
-        return Candidate(person.score, np.zeros(4), person.landmarks[33], person.landmarks[34])
-
     def _run(self, network: nn.Module, crops_u8: np.ndarray, scale: Callable[[Tensor], Tensor]) -> list[np.ndarray]:
         x = scale(torch.from_numpy(crops_u8).to(self.device).permute(0, 3, 1, 2).float())
         with torch.inference_mode():
@@ -132,37 +126,57 @@ def _load(network: nn.Module, name: str, device: torch.device) -> nn.Module:
     return network.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def average_overlapping(candidates: list[Candidate], threshold: float = 0.3) -> list[Candidate]:
-    """BlazePose's weighted suppression: what overlaps the best remaining box is averaged into it, weighted by score."""
+def average_alike(candidates: list[Candidate], threshold: float = 0.15) -> list[Candidate]:
+    """Weighted suppression by pose: what is like the best remaining candidate is averaged into it, weighted by score.
+
+    BlazePose's own suppression goes by boxes, and so loses one of two people who stand close together. Here alike means that
+    hips and top both lie within ``threshold`` of the person's radius.
+    """
     rest = sorted(candidates, key=lambda c: -c.score)
     kept = []
     while rest:
-        ious = box_iou(rest[0].box, np.stack([c.box for c in rest]))
-        group = [c for c, iou in zip(rest, ious, strict=True) if iou > threshold or c is rest[0]]
-        rest = [c for c in rest if not any(c is g for g in group)]
+        alike = [pose_distance(rest[0], c) < threshold for c in rest]
+        group = [c for c, same in zip(rest, alike, strict=True) if same]
+        rest = [c for c, same in zip(rest, alike, strict=True) if not same]
         weights = np.array([c.score for c in group]) / sum(c.score for c in group)
-        box, centre, top = (sum(w * getattr(c, name) for w, c in zip(weights, group, strict=True)) for name in ("box", "centre", "top"))
-        kept.append(Candidate(group[0].score, box, centre, top))
+        centre, top = (weights @ np.stack([getattr(c, name) for c in group]) for name in ("centre", "top"))
+        kept.append(Candidate(group[0].score, centre, top))
     return kept
 
 
-def box_iou(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """IoU of one box with ``(N, 4)`` boxes."""
-    size = np.clip(np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2]), 0, None)
-    inter = size.prod(1)
-    return inter / ((box[2:] - box[:2]).prod() + (boxes[:, 2:] - boxes[:, :2]).prod(1) - inter + 1e-9)
+def pose_distance(a: Candidate, b: Candidate) -> float:
+    """The larger of the distances of hips and of tops, in radii of the larger person."""
+    radius = max(np.hypot(*(a.top - a.centre)), np.hypot(*(b.top - b.centre)), 1e-6)
+    return float(max(np.hypot(*(a.centre - b.centre)), np.hypot(*(a.top - b.top))) / radius)
 
 
-def drop_duplicates(people: list[Person], threshold: float = 0.6) -> list[Person]:
-    """Surest first; a mask that shares more than ``threshold`` of the smaller one's pixels with a surer one goes."""
-    kept: list[Person] = []
+def merge_views(people: list[Person], threshold: float = 0.6) -> list[Person]:
+    """Average what are views of one person, drop what is only a part of a surer one; surest first.
+
+    Two masks that share more than ``threshold`` of the smaller one's pixels are of one person. They are averaged, weighted by
+    score, if also their IoU exceeds 0.5; otherwise the less sure one is a fragment.
+    """
+    groups: list[list[Person]] = []
     for person in sorted(people, key=lambda p: -p.score):
         inside = person.mask > 0.5
-        area = inside.sum()
-        others = [k.mask > 0.5 for k in kept]
-        if area and all((inside & o).sum() <= threshold * min(area, o.sum()) for o in others):
-            kept.append(person)
-    return kept
+        if not inside.any():
+            continue
+        for group in groups:
+            other = group[0].mask > 0.5
+            shared = (inside & other).sum()
+            if shared > threshold * min(inside.sum(), other.sum()):
+                if shared > 0.5 * (inside | other).sum():
+                    group.append(person)
+                break
+        else:
+            groups.append([person])
+    merged = []
+    for group in groups:
+        weights = np.array([p.score for p in group], np.float32) / sum(p.score for p in group)
+        mask = sum(w * p.mask for w, p in zip(weights, group, strict=True))
+        landmarks = sum(w * p.landmarks for w, p in zip(weights, group, strict=True))
+        merged.append(Person(group[0].score, mask, landmarks))
+    return merged
 
 
 def compete(masks: Tensor) -> Tensor:
