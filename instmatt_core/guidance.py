@@ -58,8 +58,8 @@ def _trimap(mask: np.ndarray, head: np.ndarray, band: float, hair: float) -> tup
     local = mask[window]
     distance_in = cv2.distanceTransform((local > 0.5).astype(np.uint8), cv2.DIST_L2, 5)
     distance_out = cv2.distanceTransform((local <= 0.5).astype(np.uint8), cv2.DIST_L2, 5)
-    rows, columns = np.ogrid[window]
-    from_head = np.hypot(columns - x, rows - y)
+    rows, columns = (axis.astype(np.float32) for axis in np.ogrid[window])
+    from_head = np.hypot(columns - np.float32(x), rows - np.float32(y))
     # The hair zone is the head's disc and its surroundings, fading out over half a radius.
     zone = np.clip((2.0 * size - from_head) / (0.5 * size + 1e-6), 0, 1) if size > 0 else np.zeros_like(local)
     core = (distance_in > radius * (1 + 0.5 * zone)) & (local > 0.9)

@@ -186,7 +186,7 @@ def write_png(path: str | os.PathLike[str], image: Tensor, *, depth: int = 8) ->
     if depth not in (8, 16):
         raise ImageError(f"depth must be 8 or 16 bits, not {depth}")
     peak = 2**depth - 1
-    array = (image.clamp(0, 1).double() * peak).round().cpu().numpy().astype(np.uint16 if depth == 16 else np.uint8)
+    array = (image.clamp(0, 1) * peak).round_().cpu().numpy().astype(np.uint16 if depth == 16 else np.uint8)
     if array.ndim == 3:
         array = array[[2, 1, 0, *range(3, len(array))]].transpose(1, 2, 0)
     ok, data = cv2.imencode(".png", np.ascontiguousarray(array))

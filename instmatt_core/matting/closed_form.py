@@ -32,11 +32,10 @@ class ClosedForm:
 
     def __call__(self, image: Tensor, instances: InstanceMasks, progress: Callable[[float], None] = lambda share: None) -> Tensor:
         """Alphas ``(K, H, W)`` of ``image (3, H, W)``; together at most one at a pixel."""
-        guides = trimaps(instances, band=self.band, hair=self.hair)
-        alphas = torch.zeros_like(guides)
-        for k, guide in enumerate(guides):
+        alphas = trimaps(instances, band=self.band, hair=self.hair)
+        for k, guide in enumerate(alphas):
             alphas[k] = solve_trimap(image, guide)
-            progress((k + 1) / len(guides))
+            progress((k + 1) / len(alphas))
         return share(alphas)
 
 
@@ -100,10 +99,9 @@ def _carry(picture: Tensor, small: Tensor, alpha: Tensor, radius: int = 2, epsil
     cross = mean(guide * target[..., None]) - mean_i * mean_a[..., None]
     slope = np.linalg.solve(covariance + epsilon * np.eye(3), cross[..., None])[..., 0]
     offset = mean_a - (slope * mean_i).sum(-1)
-    height, width = picture.shape[1:]
-    slope = cv2.resize(mean(slope).astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-    offset = cv2.resize(mean(offset).astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-    full = torch.from_numpy(offset)
-    for channel in range(3):
-        full += picture[channel] * torch.from_numpy(slope[..., channel])
+    size = tuple(picture.shape[1:])
+    terms = torch.from_numpy(np.dstack((mean(slope), mean(offset))).astype(np.float32)).permute(2, 0, 1)
+    full = resize(terms[3], size)
+    for channel in range(3):  # one at a time: these are as large as the picture
+        full.addcmul_(picture[channel], resize(terms[channel], size))
     return full.clamp_(0, 1)

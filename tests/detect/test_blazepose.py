@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from instmatt_core.detect.blazepose import BlazePose
+from instmatt_core.detect.blazepose import BlazePose, networks
 from instmatt_core.detect.blazepose.crops import apply, paste, person_matrix, pyramid, sample, search_squares
 from instmatt_core.detect.blazepose.detector import Candidate, Person, average_alike, compete, merge_views
 from instmatt_core.image import read_image
@@ -39,7 +39,7 @@ def test_nobody_is_a_normal_answer(blazepose: BlazePose, size: tuple[int, int]) 
     assert people.size == size
 
 
-@pytest.mark.parametrize(("name", "least"), [("2011_000003", [0.92, 0.78]), ("2011_000006", [0.56, 0.63, 0.61])])
+@pytest.mark.parametrize(("name", "least"), [("2011_000003", [0.94, 0.85]), ("2011_000006", [0.62, 0.65, 0.82])])
 def test_photographs(blazepose: BlazePose, photos: Path, name: str, least: list[float]) -> None:
     image = read_image(photos / f"{name}.jpg")
     masks = [m.numpy() > 0.5 for m in blazepose(image).masks]
@@ -76,7 +76,6 @@ def test_squares_cover_the_picture(height: int, width: int) -> None:
     for x, y, side in squares[1:]:
         seen[max(0, int(y)) : int(np.ceil(y + side)), max(0, int(x)) : int(np.ceil(x + side))] = True
     assert seen.all()
-    assert len(squares) <= 10
 
 
 def test_alike_candidates_are_averaged() -> None:
@@ -88,18 +87,37 @@ def test_alike_candidates_are_averaged() -> None:
     np.testing.assert_allclose(kept[0].centre, [51, 50])
 
 
-def test_views_of_one_person_are_averaged_and_fragments_dropped() -> None:
-    def person(score: float, columns: slice, value: float = 1.0) -> Person:
-        mask = np.zeros((10, 40), np.float32)
-        mask[:, columns] = value
-        return Person(score, mask, np.full((39, 2), score))
+def person(score: float, columns: slice, value: float = 1.0) -> Person:
+    mask = np.zeros((10, 40), np.float32)
+    mask[:, columns] = value
+    return Person(score, mask, np.full((39, 2), score))
 
+
+def test_views_of_one_person_are_averaged_and_fragments_dropped() -> None:
     merged = merge_views(
-        [person(0.25, slice(0, 20), 0.6), person(0.75, slice(0, 20)), person(0.2, slice(2, 6)), person(0.5, slice(22, 40))]
+        [person(0.25, slice(0, 20), 0.8), person(0.75, slice(0, 20)), person(0.2, slice(2, 6)), person(0.5, slice(22, 40))]
     )
     assert [p.score for p in merged] == [0.75, 0.5]
-    np.testing.assert_allclose(merged[0].mask[0, :20], 0.9, atol=1e-6)
-    np.testing.assert_allclose(merged[0].landmarks, 0.75**2 + 0.25**2)
+    np.testing.assert_allclose(merged[0].mask[0, :20], 0.9, atol=1e-6)  # both are as steady as can be, and so count alike
+    np.testing.assert_allclose(merged[0].landmarks, 0.5)
+
+
+def test_the_steadier_view_decides() -> None:
+    vague = person(0.9, slice(0, 18))
+    vague.mask[:, 18:24] = 0.4
+    [merged] = merge_views([vague, person(0.4, slice(0, 20))])
+    assert merged.score == 0.9
+    np.testing.assert_allclose(merged.mask[0, :24], [1.0] * 20 + [0.0] * 4, atol=1e-3)
+
+
+def test_fused_convolutions_equal_plain_ones(monkeypatch: pytest.MonkeyPatch, blazepose: BlazePose) -> None:
+    crop = torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        fused = blazepose.landmarks(crop)
+        monkeypatch.setattr(networks, "_onednn", lambda: False)
+        plain = blazepose.landmarks(crop)
+    for a, b in zip(fused, plain, strict=True):
+        torch.testing.assert_close(a, b, atol=0.03, rtol=0)
 
 
 def test_competition_leaves_the_winner() -> None:

@@ -11,16 +11,15 @@ from scipy.special import expit
 
 CROP = 256
 CROP_MARGIN = 1.25
+TILES = (0.7, 0.5)
 
 
-def search_squares(height: int, width: int, tile: float = 0.6) -> list[tuple[float, float, float]]:
-    """``(x0, y0, side)``: the whole picture, centred, then overlapping tiles of ``tile`` times its long side."""
+def search_squares(height: int, width: int) -> list[tuple[float, float, float]]:
+    """``(x0, y0, side)``: the whole picture, centred, then overlapping tiles, their sides ``TILES`` of its long side."""
     longest = float(max(height, width))
     squares = [((width - longest) / 2, (height - longest) / 2, longest)]
-    side = longest * tile
-    for y in _starts(height, side):
-        for x in _starts(width, side):
-            squares.append((x, y, side))
+    for side in (longest * tile for tile in TILES):
+        squares += [(x, y, side) for y in _starts(height, side) for x in _starts(width, side)]
     return squares
 
 

@@ -22,6 +22,8 @@ from .networks import PoseDetector, PoseLandmarks, anchor_centres
 
 WORKING_SIDE = 1280  # the networks see 224 and 256 px; more only costs time
 DETECTOR_SIDE = 224
+BATCH = 4  # crops at once
+STEADINESS_POWER = 48  # of a view's weight in the average
 PROPOSAL_SCORE = 0.3  # the landmark network's presence weeds out the wrong ones
 
 
@@ -100,25 +102,28 @@ class BlazePose:
             found += [Candidate(float(s), *p) for s, p in zip(score[keep], points, strict=True)]
         return average_alike(found)
 
-    def segment(self, levels: list[np.ndarray], candidates: list[Candidate], batch: int = 8) -> list[Person]:
+    def segment(self, levels: list[np.ndarray], candidates: list[Candidate]) -> list[Person]:
         """Landmarks and masks of the candidates in whose crops there is a person."""
+        if not candidates:
+            return []
         height, width = levels[0].shape[:2]
+        matrices = [crops.person_matrix(c.centre, c.top) for c in candidates]
+        inputs = np.stack([crops.sample(levels, m, crops.CROP) for m in matrices])
         people = []
-        for start in range(0, len(candidates), batch):
-            group = candidates[start : start + batch]
-            matrices = [crops.person_matrix(c.centre, c.top) for c in group]
-            inputs = np.stack([crops.sample(levels, m, crops.CROP) for m in matrices])
-            points, presence, logits = self._run(self.landmarks, inputs, lambda x: x / 255)
-            for c, m, p, here, mask in zip(group, matrices, points, presence, logits, strict=True):
-                if here >= self.min_score:
-                    landmarks = crops.apply(m, p[:, :2].astype(np.float64))
-                    people.append(Person(c.score * float(here), crops.paste(mask, m, height, width), landmarks))
+        for c, m, points, here, mask in zip(candidates, matrices, *self._run(self.landmarks, inputs, lambda x: x / 255), strict=True):
+            if here >= self.min_score:
+                landmarks = crops.apply(m, points[:, :2].astype(np.float64))
+                people.append(Person(c.score * float(here), crops.paste(mask, m, height, width), landmarks))
         return people
 
-    def _run(self, network: nn.Module, crops_u8: np.ndarray, scale: Callable[[Tensor], Tensor]) -> list[np.ndarray]:
-        x = scale(torch.from_numpy(crops_u8).to(self.device).permute(0, 3, 1, 2).float())
+    def _run(self, network: nn.Module, inputs: np.ndarray, scale: Callable[[Tensor], Tensor]) -> list[np.ndarray]:
+        """The network's outputs for crops ``(N, S, S, 3)`` uint8, in batches that bound the memory."""
+        outputs = []
         with torch.inference_mode():
-            return [y.float().cpu().numpy() for y in network(x.contiguous(memory_format=torch.channels_last))]
+            for crop in torch.from_numpy(inputs).split(BATCH):
+                x = scale(crop.to(self.device).permute(0, 3, 1, 2).float())
+                outputs.append(network(x.contiguous(memory_format=torch.channels_last)))
+        return [torch.cat(parts).float().cpu().numpy() for parts in zip(*outputs, strict=True)]
 
 
 def _load(network: nn.Module, name: str, device: torch.device) -> nn.Module:
@@ -153,8 +158,9 @@ def pose_distance(a: Candidate, b: Candidate) -> float:
 def merge_views(people: list[Person], threshold: float = 0.6) -> list[Person]:
     """Average what are views of one person, drop what is only a part of a surer one; surest first.
 
-    Two masks that share more than ``threshold`` of the smaller one's pixels are of one person. They are averaged, weighted by
-    score, if also their IoU exceeds 0.5; otherwise the less sure one is a fragment.
+    Two masks that share more than ``threshold`` of the smaller one's pixels are of one person. They are averaged if also their
+    IoU exceeds 0.5; otherwise the less sure one is a fragment. The steadiest masks weigh by far the most: among views of one
+    person the steadier mask is the truer one, while the scores tell nothing of that.
     """
     groups: list[list[Person]] = []
     for person in sorted(people, key=lambda p: -p.score):
@@ -172,11 +178,18 @@ def merge_views(people: list[Person], threshold: float = 0.6) -> list[Person]:
             groups.append([person])
     merged = []
     for group in groups:
-        weights = np.array([p.score for p in group], np.float32) / sum(p.score for p in group)
+        steady = np.array([steadiness(p.mask) for p in group], np.float32)
+        weights = (steady / steady.max()) ** STEADINESS_POWER
+        weights /= weights.sum()
         mask = sum(w * p.mask for w, p in zip(weights, group, strict=True))
         landmarks = sum(w * p.landmarks for w, p in zip(weights, group, strict=True))
         merged.append(Person(group[0].score, mask, landmarks))
     return merged
+
+
+def steadiness(mask: np.ndarray) -> float:
+    """The share of a mask that stays when the threshold rises from 0.25 to 0.75 (the stability score of Segment Anything)."""
+    return float((mask > 0.75).sum() / (mask > 0.25).sum())
 
 
 def compete(masks: Tensor) -> Tensor:
