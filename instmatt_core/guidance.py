@@ -23,7 +23,7 @@ def tri_masks(instances: InstanceMasks) -> TriMasks:
     return TriMasks(torch.stack((masks, total - masks, (1 - total).clamp(min=0).expand_as(masks)), 1))
 
 
-def trimaps(instances: InstanceMasks, *, band: float = 0.035, hair: float = 0.45) -> Tensor:
+def trimaps(instances: InstanceMasks, *, band: float = 0.025, hair: float = 0.25) -> Tensor:
     """A trimap for every person, ``(K, H, W)`` with 0 background, 0.5 unknown, 1 foreground.
 
     The unknown band lies on both sides of the mask's edge. Other people's sure pixels are background.

@@ -15,6 +15,7 @@ from ..image import resize
 from ..instances import InstanceMasks, share
 
 MAX_UNKNOWN = 150_000  # unknowns of one linear system; bounds its memory to a few hundred MB
+HAZE = 0.03  # the least squares leave a veil over smooth backgrounds: alphas this near to 0 or 1 become so
 SHIFTS = [1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0]  # without a shift the factorisation often fails first, and says so on stdout
 
 
@@ -27,7 +28,7 @@ class ClosedForm:
 
     name = "closed-form"
 
-    def __init__(self, *, band: float = 0.035, hair: float = 0.45):
+    def __init__(self, *, band: float = 0.025, hair: float = 0.25):
         self.band, self.hair = band, hair
 
     def __call__(self, image: Tensor, instances: InstanceMasks, progress: Callable[[float], None] = lambda share: None) -> Tensor:
@@ -66,7 +67,7 @@ def solve_trimap(image: Tensor, trimap: Tensor) -> Tensor:
         local = _carry(picture, small, _solve(small, small_guide))
         local = torch.where(guide == UNKNOWN, local, guide)
     result = sure
-    result[window] = local
+    result[window] = (local - HAZE) / (1 - 2 * HAZE)
     return result.clamp_(0, 1)
 
 
