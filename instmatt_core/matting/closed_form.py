@@ -14,7 +14,7 @@ from ..guidance import FOREGROUND, UNKNOWN, trimaps
 from ..image import resize
 from ..instances import InstanceMasks, share
 
-MAX_UNKNOWN = 150_000  # unknowns of one linear system; bounds its memory to a few hundred MB
+MAX_UNKNOWN = 100_000  # unknowns of one linear system; bounds its memory to a few hundred MB
 HAZE = 0.03  # the least squares leave a veil over smooth backgrounds: alphas this near to 0 or 1 become so
 SHIFTS = [1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0]  # without a shift the factorisation often fails first, and says so on stdout
 

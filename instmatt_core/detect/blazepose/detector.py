@@ -22,7 +22,7 @@ from .networks import PoseDetector, PoseLandmarks, anchor_centres
 
 WORKING_SIDE = 1280  # the networks see 224 and 256 px; more only costs time
 DETECTOR_SIDE = 224
-BATCH = 4  # crops at once
+BATCH = 2  # crops at once
 STEADINESS_POWER = 48  # of a view's weight in the average
 PROPOSAL_SCORE = 0.3  # the landmark network's presence weeds out the wrong ones
 
