@@ -85,7 +85,10 @@ def read_image(path: str | os.PathLike[str]) -> Tensor:
 
 def read_matte(path: str | os.PathLike[str]) -> Tensor:
     """A grey matte or mask file as ``(H, W)`` in [0, 1], 8 or 16 bit; colour is averaged, an alpha channel ignored."""
-    return read_image(path).mean(0)
+    image = read_image(path)
+    if torch.equal(image[0], image[1]) and torch.equal(image[0], image[2]):
+        return image[0]  # exactly value / 255, which the mean of three equal floats is not
+    return image.mean(0)
 
 
 def _open_unlimited(path: Path) -> Image.Image:

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from .. import __version__
-from . import matte
+from . import evaluate, matte
 
-COMMANDS = (matte,)
+COMMANDS = (matte, evaluate)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
