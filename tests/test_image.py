@@ -140,3 +140,12 @@ def test_sizes() -> None:
 def test_read_matte(tmp_path: Path) -> None:
     write_png(tmp_path / "m.png", torch.tensor([[0.0, 0.25], [0.5, 1.0]]), depth=16)
     torch.testing.assert_close(read_matte(tmp_path / "m.png"), torch.tensor([[0.0, 0.25], [0.5, 1.0]]), atol=1e-4, rtol=0)
+
+
+def test_a_grey_matte_is_exactly_its_values(tmp_path: Path) -> None:
+    """Metrics compare mattes with thresholds such as 153 / 255: the last digit counts."""
+    eight, sixteen = np.arange(256, dtype=np.uint8).reshape(16, 16), np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    for name, values in (("8.png", eight), ("16.png", sixteen)):
+        cv2.imwrite(str(tmp_path / name), values)
+        expected = values.astype(np.float32) / np.float32(np.iinfo(values.dtype).max)
+        np.testing.assert_array_equal(read_matte(tmp_path / name).numpy(), expected)

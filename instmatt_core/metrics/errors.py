@@ -6,9 +6,10 @@ file is value / 255), sums are taken in float64. Where a region is None it is th
 
 from __future__ import annotations
 
+import itertools
 import math
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
@@ -60,20 +61,20 @@ def unknown(trimap: ArrayLike) -> np.ndarray:
 
 def absolute_map(pred: ArrayLike, truth: ArrayLike) -> np.ndarray:
     """``|p - g|`` at each pixel, ``(H, W)`` float32 in [0, 1]."""
-    pred, truth = _pair(pred, truth)
-    return np.abs(pred - truth)
+    p, g = _pair(pred, truth)
+    return np.abs(p - g)
 
 
 def squared_map(pred: ArrayLike, truth: ArrayLike) -> np.ndarray:
     """``(p - g)^2`` at each pixel, ``(H, W)`` float32 in [0, 1]."""
-    pred, truth = _pair(pred, truth)
-    return np.square(pred - truth)
+    p, g = _pair(pred, truth)
+    return np.square(p - g)
 
 
 def gradient_map(pred: ArrayLike, truth: ArrayLike) -> np.ndarray:
     """``(|grad p| - |grad g|)^2`` at each pixel, ``(H, W)`` float32; gradients by 9 x 9 Gaussian derivatives, sigma 1.4."""
-    pred, truth = _pair(pred, truth)
-    return np.square(_slope(pred) - _slope(truth))
+    p, g = _pair(pred, truth)
+    return np.square(_slope(p) - _slope(g))
 
 
 def connectivity_map(pred: ArrayLike, truth: ArrayLike) -> np.ndarray:
@@ -82,15 +83,15 @@ def connectivity_map(pred: ArrayLike, truth: ArrayLike) -> np.ndarray:
     phi falls below one where a pixel is more than 0.15 above the highest level at which it still belongs to the largest
     4-connected region that both mattes share.
     """
-    pred, truth = _pair(pred, truth)
-    shared = np.minimum(pred, truth)
-    connected = np.ones(pred.shape, bool)
-    reached = np.ones(pred.shape, np.float32)
-    for below, level in zip(LEVELS[:-1], LEVELS[1:], strict=True):
+    p, g = _pair(pred, truth)
+    shared = np.minimum(p, g)
+    connected = np.ones_like(shared, bool)
+    reached = np.ones_like(shared)
+    for below, level in itertools.pairwise(LEVELS):
         largest = _largest_component(shared >= level)
         reached[connected & ~largest] = below
         connected &= largest
-    return np.abs(_connectedness(pred, reached) - _connectedness(truth, reached))
+    return np.abs(_connectedness(p, reached) - _connectedness(g, reached))
 
 
 def sad(pred: ArrayLike, truth: ArrayLike, region: np.ndarray | None = None, *, scale: float = 1e-3) -> float:
@@ -127,7 +128,7 @@ def total(error_map: np.ndarray, region: np.ndarray | None = None) -> float:
 
 def mean(error_map: np.ndarray, region: np.ndarray | None = None) -> float:
     """Mean of a map over a region, in float64; 0 over an empty region."""
-    area = error_map.size if region is None else np.count_nonzero(region)
+    area = error_map.size if region is None else int(np.count_nonzero(region))
     return total(error_map, region) / max(area, 1)
 
 
@@ -173,11 +174,11 @@ class MatteErrors:
         return {name: math.fsum(row[name] for row in self.rows) / len(self.rows) if self.rows else math.nan for name in ERRORS}
 
 
-def _pair(pred: ArrayLike, truth: ArrayLike) -> tuple[Any, Any]:
-    pred, truth = as_alpha(pred), as_alpha(truth)
-    if pred.shape != truth.shape or pred.ndim != 2:
-        raise ImageError(f"prediction {pred.shape} and ground truth {truth.shape} must be one (H, W) matte each, of one size")
-    return pred, truth
+def _pair(pred: ArrayLike, truth: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    p, g = as_alpha(pred), as_alpha(truth)
+    if p.shape != g.shape or p.ndim != 2:
+        raise ImageError(f"prediction {p.shape} and ground truth {g.shape} must be one (H, W) matte each, of one size")
+    return p, g
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""Instance matting quality (InstMatt, CVPR 2022, section 5): how many people were found, and how well each was matted.
+"""Instance matting quality (InstMatt, CVPR 2022; docs/metrics.md has the formulas): how many people were found, and how well each was matted.
 
 ``IMQ = sum of scores / (TP + FP/2 + FN/2) = MQ * RQ``, over all instances of a data set at once.
 """
@@ -210,7 +210,7 @@ def _stack(mattes: ArrayLike) -> np.ndarray:
 def _errors(pred: np.ndarray, truth: np.ndarray, epsilon: float) -> dict[str, float]:
     """Mean errors over the union of supports, on a crop that Grad's kernel cannot tell from the whole picture."""
     union = support(pred) | support(truth)
-    area = np.count_nonzero(union)
+    area = int(np.count_nonzero(union))
     if not area:
         return dict.fromkeys(MAPS, 0.0)
     crop = tuple(

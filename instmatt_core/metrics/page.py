@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
@@ -29,7 +30,7 @@ th, td { padding: .25rem .8rem; text-align: right; border-bottom: 1px solid var(
 th:first-child { text-align: left; font-weight: normal; } thead th, thead th:first-child { font-weight: 600; }
 .quoted { font-style: italic; color: var(--quiet); } p.caption, figcaption { color: var(--quiet); font-size: .9rem; margin: .4rem 0; }
 .histograms { display: flex; flex-wrap: wrap; gap: 1rem; } .histograms svg { width: 200px; }
-.worst { display: grid; grid-template-columns: repeat(auto-fill, minmax(480px, 1fr)); gap: 1.2rem 2rem; }
+.worst { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(480px, 100%), 1fr)); gap: 1.2rem 2rem; }
 figure { margin: 0; } figure div { display: flex; gap: 4px; align-items: flex-start; }
 figure img { width: calc((100% - 8px) / 3); outline: 1px solid var(--line); background: #000; }
 figcaption b { color: CanvasText; overflow-wrap: anywhere; }
@@ -39,13 +40,16 @@ figcaption b { color: CanvasText; overflow-wrap: anywhere; }
 
 @dataclass(frozen=True)
 class Instance:
-    """A person of the ground truth with the prediction assigned to it, or either alone."""
+    """A person of the ground truth with the prediction assigned to it, or either alone.
+
+    ``mad`` is over the union of supports, infinite where the two do not count as matched; ``area`` is of the support in px.
+    """
 
     picture: str
     pred: Path | None
     truth: Path | None
     iou: float
-    score: float
+    mad: float
     area: int
 
     @property
@@ -55,8 +59,9 @@ class Instance:
             return "missed"
         if self.truth is None:
             return "extra: nobody is there in the ground truth"
-        counted = "" if self.iou >= THRESHOLDS[0] else f", below {THRESHOLDS[0]}: counts as missed and extra"
-        return f"IoU {self.iou:.3f}{counted}, MAD score {100 * self.score:.1f}"
+        if math.isinf(self.mad):
+            return f"IoU {self.iou:.3f}, below {THRESHOLDS[0]}: counts as missed and extra"
+        return f"IoU {self.iou:.3f}, MAD {self.mad:.4f}"
 
 
 def page(evaluation: Evaluation, title: str, *, per_image: bool = False) -> str:
@@ -79,9 +84,9 @@ def page(evaluation: Evaluation, title: str, *, per_image: bool = False) -> str:
 
 
 def worst_instances(evaluation: Evaluation, limit: int = WORST) -> list[Instance]:
-    """By MAD score at IoU 0.5: first whoever was missed or made up, the largest before, then the worst mattes."""
+    """First whoever was missed or made up at IoU 0.5, the largest before, then the mattes with the greatest MAD."""
     instances = [i for picture in evaluation.pictures for i in _instances(picture)]
-    return sorted(instances, key=lambda i: (i.score, -i.area, i.picture))[:limit]
+    return sorted(instances, key=lambda i: (-i.mad, -i.area, i.picture))[:limit]
 
 
 def _instances(picture: Scored) -> Iterator[Instance]:
@@ -90,12 +95,12 @@ def _instances(picture: Scored) -> Iterator[Instance]:
     name, preds, truths, match = picture.task.name, picture.task.pred or (), picture.task.truth, picture.match
     pairs = [pair for pair in match.pairs if pair.iou > 0]
     for pair in pairs:
-        score = pair.score("mad") if pair.iou >= THRESHOLDS[0] else 0.0
-        yield Instance(name, preds[pair.pred], truths[pair.truth], pair.iou, score, match.truth_areas[pair.truth])
-    for index in set(range(len(preds))) - {pair.pred for pair in pairs}:
-        yield Instance(name, preds[index], None, 0.0, 0.0, match.pred_areas[index])
-    for index in set(range(len(truths))) - {pair.truth for pair in pairs}:
-        yield Instance(name, None, truths[index], 0.0, 0.0, match.truth_areas[index])
+        mad = pair.errors["mad"] if pair.iou >= THRESHOLDS[0] else math.inf
+        yield Instance(name, preds[pair.pred], truths[pair.truth], pair.iou, mad, match.truth_areas[pair.truth])
+    for index in sorted(set(range(len(preds))) - {pair.pred for pair in pairs}):
+        yield Instance(name, preds[index], None, 0.0, math.inf, match.pred_areas[index])
+    for index in sorted(set(range(len(truths))) - {pair.truth for pair in pairs}):
+        yield Instance(name, None, truths[index], 0.0, math.inf, match.truth_areas[index])
 
 
 def _table(table: Table) -> str:
@@ -123,7 +128,7 @@ def _histogram(name: str, scores: list[float]) -> str:
     bars = "".join(
         f'<rect x="{left * 2:.0f}" y="{120 - 100 * n / peak:.1f}" width="9" height="{100 * n / peak:.1f}"><title>'
         f"{left:.0f} to {right:.0f}: {n}</title></rect>"
-        for n, left, right in zip(counts.tolist(), edges, edges[1:], strict=False)
+        for n, left, right in zip(counts.tolist(), edges[:-1], edges[1:], strict=True)
     )
     ticks = "".join(f'<text x="{2 * x}" y="136" text-anchor="{a}">{x}</text>' for x, a in ((0, "start"), (50, "middle"), (100, "end")))
     return (
@@ -134,11 +139,12 @@ def _histogram(name: str, scores: list[float]) -> str:
 
 
 def _worst(evaluation: Evaluation) -> str:
-    figures = "\n".join(_figure(instance) for instance in worst_instances(evaluation))
+    worst = worst_instances(evaluation)
+    figures = "\n".join(map(_figure, worst))
     scale = _source(cv2.applyColorMap(np.arange(256, dtype=np.uint8)[None], cv2.COLORMAP_INFERNO))
     return (
-        f"<h2>The worst {WORST} instances</h2><p class='caption'>Left to right: ground truth, prediction, absolute error "
-        f'from 0 <img class="scale" alt="black to yellow" src="{scale}"> to 1, each cut to the person.</p><div class="worst">{figures}</div>'
+        f'<h2>The {len(worst)} worst instances</h2><p class="caption">Left to right: ground truth, prediction, absolute error from 0 '
+        f'<img class="scale" alt="black to yellow" src="{scale}"> to 1, each cut to the person.</p><div class="worst">{figures}</div>'
     )
 
 
