@@ -22,7 +22,7 @@ MARGIN = 12  # px round the crop
 SIDE = 320  # px, of a shown matte at most
 BINS = 20
 STYLE = """
-:root { color-scheme: light dark; --line: #8886; --quiet: #777; --bar: #3b76c4; }
+:root { color-scheme: light dark; --line: #8886; --quiet: light-dark(#666, #aaa); --bar: #3b76c4; }
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 1080px; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; margin-bottom: .2rem; overflow-wrap: anywhere; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .4rem; }
 table { border-collapse: collapse; } .wide { overflow-x: auto; }
@@ -30,8 +30,8 @@ th, td { padding: .25rem .8rem; text-align: right; border-bottom: 1px solid var(
 th:first-child { text-align: left; font-weight: normal; } thead th, thead th:first-child { font-weight: 600; }
 .quoted { font-style: italic; color: var(--quiet); } p.caption, figcaption { color: var(--quiet); font-size: .9rem; margin: .4rem 0; }
 .histograms { display: flex; flex-wrap: wrap; gap: 1rem; } .histograms svg { width: 200px; }
-.worst { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(480px, 100%), 1fr)); gap: 1.2rem 2rem; }
-figure { margin: 0; } figure div { display: flex; gap: 4px; align-items: flex-start; }
+.worst { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(400px, 100%), 1fr)); gap: 1.2rem 2rem; }
+figure { margin: 0; max-width: 560px; } figure div { display: flex; gap: 4px; align-items: flex-start; }
 figure img { width: calc((100% - 8px) / 3); outline: 1px solid var(--line); background: #000; }
 figcaption b { color: CanvasText; overflow-wrap: anywhere; }
 .scale { display: inline-block; width: 8rem; height: .7rem; vertical-align: middle; margin: 0 .4rem; outline: 1px solid var(--line); }
