@@ -65,7 +65,7 @@ def print_report(evaluation: Evaluation, *, per_image: bool) -> None:
 
     from ..metrics.report import tables
 
-    console = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+    console = Console(markup=False, emoji=False, highlight=False, width=None if sys.stdout.isatty() else WIDTH)
     for table in tables(evaluation, per_image=per_image):
         printed = Table(title=table.title, box=box.SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
         for index, name in enumerate(table.header):
@@ -79,7 +79,7 @@ def print_report(evaluation: Evaluation, *, per_image: bool) -> None:
         console.print(printed)
         if table.caption:
             console.print(table.caption + "\n", style="dim")
-    console.print(f"{len(evaluation.pictures)} pictures, protocol: {evaluation.protocol}")
+    console.print(evaluation.headline())
     for note in evaluation.notes():
         print(f"instmatt: {note}", file=sys.stderr)
 

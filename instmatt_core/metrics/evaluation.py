@@ -21,6 +21,7 @@ from .him import DEFINITION, Charge, charge, summarise
 from .imq import SCORES, THRESHOLDS, Match, Quality, average_precision, match, protocol_named, quality
 
 LISTED = 20  # how many faults or names a message spells out
+MAX_WORKERS = 61  # Windows waits for no more
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,10 @@ class Evaluation:
     def him(self) -> dict[str, float]:
         """EMSE, EMAD, ACC, REC: our definition, the same in both protocols."""
         return summarise(p.charge for p in self.pictures)
+
+    def headline(self) -> str:
+        """How much was scored, and by which rules."""
+        return f"{count(len(self.pictures), 'picture')}, protocol {self.protocol}: {protocol_named(self.protocol).summary}"
 
     def notes(self) -> list[str]:
         """What a reader must know before trusting the figures, in sentences."""
@@ -176,7 +181,7 @@ def evaluate_folders(
 def usable_workers(pictures: int) -> int:
     """How many processes pay off: one per core that this process may use, but each with a few pictures to do."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, pictures // 8, 61))  # Windows waits for no more than 61
+    return max(1, min(cores, pictures // 8))
 
 
 def pair_up(pred: Path, truth: Path) -> tuple[list[Task], tuple[str, ...]]:
@@ -235,7 +240,7 @@ def _outcomes(tasks: Sequence[Task], protocol: str, workers: int) -> Iterator[Sc
     if workers <= 1:
         yield from (_score_or_fault(task, protocol) for task in tasks)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(min(workers, MAX_WORKERS), mp_context=get_context("spawn"), initializer=_one_thread) as pool:
         try:
             yield from pool.map(_score_or_fault, tasks, [protocol] * len(tasks))
         except BrokenProcessPool:

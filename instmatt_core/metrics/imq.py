@@ -1,6 +1,6 @@
-"""Instance matting quality (InstMatt, CVPR 2022; docs/metrics.md has the formulas): how many people were found, and how well each was matted.
+"""Instance matting quality (InstMatt, CVPR 2022): how many people were found, and how well each was matted.
 
-``IMQ = sum of scores / (TP + FP/2 + FN/2) = MQ * RQ``, over all instances of a data set at once.
+``IMQ = sum of scores / (TP + FP/2 + FN/2) = MQ * RQ``, over all instances of a data set at once; docs/metrics.md has it in full.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class Protocol:
         epsilon_iou, epsilon_area, epsilon_count: what is added to a denominator.
         skips_missing: leave a picture without any prediction out, instead of counting its people as missed.
         unmatched: IMQ and MQ where not one instance was matched.
+        summary: all of that in words, for the report.
     """
 
     name: str
@@ -40,11 +41,28 @@ class Protocol:
     epsilon_count: float
     skips_missing: bool
     unmatched: float
+    summary: str
 
 
 PROTOCOLS = {
-    "default": Protocol("default", 0.0, 0.0, 0.0, skips_missing=False, unmatched=0.0),
-    "published": Protocol("published", 1e-8, 1.0, 1e-6, skips_missing=True, unmatched=math.nan),  # the script divides by zero there
+    "default": Protocol(
+        "default",
+        epsilon_iou=0.0,
+        epsilon_area=0.0,
+        epsilon_count=0.0,
+        skips_missing=False,
+        unmatched=0.0,
+        summary="people in a picture without prediction count as missed; exact denominators; mattes in float32, sums in float64",
+    ),
+    "published": Protocol(
+        "published",
+        epsilon_iou=1e-8,
+        epsilon_area=1.0,
+        epsilon_count=1e-6,
+        skips_missing=True,
+        unmatched=math.nan,  # the script divides by zero there
+        summary="as InstMatt's script: a picture without prediction is left out; small constants in the denominators",
+    ),
 }
 
 

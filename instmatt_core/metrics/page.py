@@ -66,14 +66,15 @@ class Instance:
 
 def page(evaluation: Evaluation, title: str, *, per_image: bool = False) -> str:
     """The whole page as text; reads the mattes of the worst instances again."""
+    shown = [_table(table) for table in tables(evaluation, per_image=per_image)]
     parts = [
         f"<h1>{escape(title)}</h1>",
-        f"<p>{len(evaluation.pictures)} pictures, protocol: {escape(evaluation.protocol)}</p>",
+        f"<p>{escape(evaluation.headline())}</p>",
         *(f"<p><strong>Note:</strong> {escape(note)}.</p>" for note in evaluation.notes()),
-        *(_table(table) for table in tables(evaluation)),
+        *shown[:3],
         _histograms(evaluation),
         _worst(evaluation),
-        *(_table(table) for table in tables(evaluation, per_image=per_image)[3:]),
+        *shown[3:],  # of each picture: as long as the set is large
     ]
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
     return (

@@ -74,6 +74,7 @@ def test_table_json_and_page(folders: tuple[Path, Path], tmp_path: Path, capsys:
     assert f"{record['him']['emad']:.2f}" in printed
     assert "our definition" in printed
     assert "p<11>" in printed
+    assert "12 pictures, protocol default: people in a picture without prediction count as missed" in printed
     for line in printed.splitlines():
         assert ("paper: " in line) == any(figure in line for figure in ("70.26", "63.59", "51.10", "24.22"))
 
@@ -143,4 +144,4 @@ def test_notes_go_to_standard_error(folders: tuple[Path, Path], capsys: pytest.C
     assert main(["evaluate", *map(str, folders), "--protocol", "published"]) == 0
     captured = capsys.readouterr()
     assert "left out of IMQ and AP" in captured.err
-    assert "protocol: published" in captured.out
+    assert "protocol published: as InstMatt's script" in captured.out
