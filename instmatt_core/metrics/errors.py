@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Region = Literal["whole", "unknown", "union"]
 
 SUPPORT = 0.5 / 255  # the faintest alpha that an 8-bit file still stores as more than nothing
-LEVELS = np.float32(0.1) * np.arange(11, dtype=np.float32)  # Conn's thresholds; in float64 the value 153 would miss 0.6
+LEVELS = (0.1 * np.arange(11)).astype(np.float32)  # of Conn; in float64 153 / 255 would miss 0.6
 SIGMA, REACH = 1.4, 4  # of the Gaussian derivative in Grad: 9 x 9
 
 

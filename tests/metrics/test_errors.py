@@ -107,6 +107,14 @@ def test_connectivity_map_against_flood_filling(pred: np.ndarray, truth: np.ndar
     np.testing.assert_allclose(connectivity_map(pred, truth), literal_connectivity(p, g), atol=1e-6)
 
 
+@pytest.mark.parametrize("tenths", range(1, 10))
+def test_a_matte_at_a_level_of_conn_reaches_it(tenths: int) -> None:
+    """Against an opaque matte, whose excess over the shared level is 1 - tenths / 10, and counts from 0.15."""
+    flat = np.full((4, 5), tenths / 10, np.float32)
+    expected = 1 - tenths / 10 if tenths < 9 else 0
+    np.testing.assert_allclose(connectivity_map(flat, np.ones_like(flat)), expected, atol=1e-6)
+
+
 def test_mse_and_mad_against_other_libraries() -> None:
     pred, truth = soft(3), soft(4)
     assert mse(pred, truth) == pytest.approx(skimage.metrics.mean_squared_error(truth, pred))
