@@ -226,13 +226,13 @@ def _stack(mattes: ArrayLike) -> np.ndarray:
 
 
 def _errors(pred: np.ndarray, truth: np.ndarray, epsilon: float) -> dict[str, float]:
-    """Mean errors over the union of supports, on a crop that Grad's kernel cannot tell from the whole picture."""
+    """Mean errors over the union of supports, on a crop that holds all that Grad's kernel reaches from there."""
     union = support(pred) | support(truth)
     area = int(np.count_nonzero(union))
     if not area:
         return dict.fromkeys(MAPS, 0.0)
     crop = tuple(
-        slice(max(int(line[0]) - 2 * REACH, 0), int(line[-1]) + 2 * REACH + 1)
+        slice(max(int(line[0]) - REACH, 0), int(line[-1]) + REACH + 1)
         for line in (np.flatnonzero(union.any(axis=1)), np.flatnonzero(union.any(axis=0)))
     )
     return {name: total(error_map(pred[crop], truth[crop]), union[crop]) / (area + epsilon) for name, error_map in MAPS.items()}
