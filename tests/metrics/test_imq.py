@@ -35,7 +35,7 @@ def test_published_counts_scores_and_assignment_of_each_set(golden: Any) -> None
     for name, expected in golden.expected["images"].items():
         result = match(golden.pred[name], golden.truth[name], "published")
         found = [(p.pred, p.truth, p.iou) for p in result.pairs]
-        assert found == [(i, j, pytest.approx(iou, abs=1e-9)) for i, j, iou in expected.get("assignment_pred_gt_iou", [])]
+        assert found == [(i, j, pytest.approx(iou, abs=1e-14)) for i, j, iou in expected.get("assignment_pred_gt_iou", [])]
         assert [p.ap_score for p in result.pairs] == pytest.approx(expected.get("eval_py_scores", []), abs=1e-6)
         for threshold, key in KEYS.items():
             q, wanted = quality([result], threshold, "published"), expected["per_threshold"][key]
