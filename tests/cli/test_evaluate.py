@@ -46,7 +46,7 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
         pred = truth.copy()
         pred[:, 10 : 10 + k] = random.integers(0, 255, (2, k, 90)) * (truth[:, 10 : 10 + k] > 0)
         for root, mattes in (("pred", pred), ("gt", truth)):
-            folder = tmp_path / root / f"p<{k:02d}>"
+            folder = tmp_path / root / f"p&lt;{k:02d}"
             folder.mkdir(parents=True)
             for index, matte in enumerate(mattes):
                 if (root, k) != ("pred", 11):
@@ -66,14 +66,14 @@ def test_table_json_and_page(folders: tuple[Path, Path], tmp_path: Path, capsys:
         assert all(list(at) == list(SCORES) and all(0 < v <= 100 for v in at.values()) for at in record[group].values())
     assert record["him"]["definition"] == "our definition"
     assert len(record["per_image"]) == 12
-    assert record["per_image"]["p<00>"]["imq"]["0.5"]["mad"] == 100
+    assert record["per_image"]["p&lt;00"]["imq"]["0.5"]["mad"] == 100
 
     printed = captured.out
     for name in SCORES:
         assert f"{record['imq']['0.5'][name]:.2f}" in printed
     assert f"{record['him']['emad']:.2f}" in printed
     assert "our definition" in printed
-    assert "p<11>" in printed
+    assert "p&lt;11" in printed
     assert "12 pictures, protocol default: people in a picture without prediction count as missed" in printed
     for line in printed.splitlines():
         assert ("paper: " in line) == any(figure in line for figure in ("70.26", "63.59", "51.10", "24.22"))
@@ -90,7 +90,7 @@ def test_table_json_and_page(folders: tuple[Path, Path], tmp_path: Path, capsys:
     assert error.shape == (*truth.shape, 3)
     assert not any(attributes.get("href") for _, attributes in page.tags)
     assert "http" not in page.words + str([a for t, a in page.tags if t != "img"])
-    assert "p<11> GT 00.png" in page.words  # escaped on the way
+    assert "p&lt;11 GT 00.png" in page.words  # escaped on the way
     assert page.words.count("our definition") >= 2
     assert "paper: InstMatt, RWP-636" in page.words
     assert len([t for t, _ in page.tags if t == "svg"]) == 5
@@ -128,7 +128,7 @@ def test_exit_codes(folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.C
     pred, truth = map(str, folders)
     assert main(["evaluate", pred, str(tmp_path / "gone")]) == 1
     assert "gone: no such folder" in capsys.readouterr().err
-    (tmp_path / "gt" / "p<03>" / "00.png").write_bytes(b"")
+    (tmp_path / "gt" / "p&lt;03" / "00.png").write_bytes(b"")
     assert main(["evaluate", pred, truth]) == 1
     captured = capsys.readouterr()
     assert "the file is empty" in captured.err
@@ -140,7 +140,7 @@ def test_exit_codes(folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.C
 
 
 def test_notes_go_to_standard_error(folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
-    folders[0].joinpath("p<11>").rmdir()
+    folders[0].joinpath("p&lt;11").rmdir()
     assert main(["evaluate", *map(str, folders), "--protocol", "published"]) == 0
     captured = capsys.readouterr()
     assert "left out of IMQ and AP" in captured.err

@@ -118,11 +118,12 @@ def test_layouts(tmp_path: Path) -> None:
     write(tmp_path / "HIM2K/images/natural/ignored", matte)
     for name in ("00_cutout.png", "overlay.png", "people.json", "x.png", "²³.png"):
         (tmp_path / "HIM2K/alphas/comp/b" / name).write_text("not a matte")
-    (tmp_path / "HIM2K/alphas/comp/b/100.png").write_bytes((tmp_path / "HIM2K/alphas/comp/b/00.png").read_bytes())
+    for name in ("10.png", "9.png"):
+        (tmp_path / "HIM2K/alphas/comp/b" / name).write_bytes((tmp_path / "HIM2K/alphas/comp/b/00.png").read_bytes())
     write(tmp_path / "HIM2K/alphas/comp/.thumbnails/c", matte)
     found = matte_folders(tmp_path / "HIM2K")
     assert {name: [p.name for p in files] for name, files in found.items()} == {
-        "comp/b": ["00.png", "01.png", "100.png"],
+        "comp/b": ["00.png", "01.png", "9.png", "10.png"],
         "natural/a": ["00.png", "01.png"],
     }
     assert list(matte_folders(tmp_path / "HIM2K/alphas/natural")) == ["a"]
@@ -163,6 +164,7 @@ def test_the_worst_come_first(folders: tuple[Path, Path]) -> None:
     unmatched = [i for i in worst if i.pred is None or i.truth is None or i.iou < 0.5]
     assert worst[: len(unmatched)] == unmatched
     assert {"missed", "extra: nobody is there in the ground truth"} <= {i.verdict for i in unmatched}
+    assert {i.verdict for i in unmatched if i.picture == "9_blank_matte"} == {"missed", "extra: nobody is there in the ground truth"}
     rest = [i.mad for i in worst[len(unmatched) :]]
     assert rest == sorted(rest, reverse=True)
     assert len(rest) == 18  # every pair that counts
