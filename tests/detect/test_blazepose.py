@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from instmatt_core.detect.blazepose import BlazePose, networks
+from instmatt_core import convolution
+from instmatt_core.detect.blazepose import BlazePose
 from instmatt_core.detect.blazepose.crops import apply, paste, person_matrix, pyramid, sample, search_squares
 from instmatt_core.detect.blazepose.detector import Candidate, Person, average_alike, compete, merge_views
 from instmatt_core.image import read_image
@@ -114,7 +115,7 @@ def test_fused_convolutions_equal_plain_ones(monkeypatch: pytest.MonkeyPatch, bl
     crop = torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         fused = blazepose.landmarks(crop)
-        monkeypatch.setattr(networks, "_onednn", lambda: False)
+        monkeypatch.setattr(convolution, "_onednn", lambda: False)
         plain = blazepose.landmarks(crop)
     for a, b in zip(fused, plain, strict=True):
         torch.testing.assert_close(a, b, atol=0.03, rtol=0)

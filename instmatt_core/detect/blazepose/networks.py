@@ -10,11 +10,11 @@ Parts of the landmark network that this project does not use (heat maps, world l
 
 from __future__ import annotations
 
-from functools import cache
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from ...convolution import conv2d
 
 
 class Conv(nn.Conv2d):
@@ -32,22 +32,7 @@ class Conv(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         if self.same_end:
             x = F.pad(x, (0, 1, 0, 1))
-        if _onednn() and x.device.type == "cpu" and x.dtype == torch.float32 and torch.is_inference_mode_enabled():
-            return self._fused(x)
-        x = super().forward(x)
-        return F.relu6(x) if self.relu6 else x
-
-    def _fused(self, x: Tensor) -> Tensor:
-        """Convolution and activation in one oneDNN kernel; torch alone would take its slow path for many of these shapes."""
-        activation = ("hardtanh", [0.0, 6.0]) if self.relu6 else ("none", [])
-        shape = (self.padding, self.stride, self.dilation, self.groups)
-        return torch.ops.mkldnn._convolution_pointwise(x, self.weight, self.bias, *shape, *activation, "")
-
-
-@cache
-def _onednn() -> bool:
-    """Whether this build of torch has the kernels that its own compiler uses."""
-    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+        return conv2d(x, self, "hardtanh", (0.0, 6.0)) if self.relu6 else conv2d(x, self)
 
 
 def depthwise(c: int, k: int = 3, stride: int = 1, relu6: bool = False, same_end: bool = False) -> Conv:
