@@ -25,3 +25,10 @@ def photos() -> Path:
     if not folder.is_dir():
         pytest.skip("needs ../shared/data/photos")
     return folder
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    if not SHARED.is_dir():
+        pytest.skip("needs ../shared")
+    return SHARED

@@ -9,6 +9,7 @@ import copy
 from collections.abc import Callable, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -25,17 +26,19 @@ LEAKY = ("leaky_relu", (SLOPE,))
 
 
 class Generator:
-    """Tri-mask to tri-matte, one instance at a time."""
+    """Tri-mask to tri-matte, one instance at a time; all but the full-size step in ``dtype``."""
 
-    def __init__(self, network: InstMattNetwork):
+    def __init__(self, network: InstMattNetwork, dtype: torch.dtype = torch.float32):
+        self.dtype = dtype
         folded = fold(copy.deepcopy(network).eval())
         self.encoder, self.aspp, self.decoder = folded.encoder, folded.aspp, folded.decoder
 
     def __call__(self, image: Tensor, tri_mask: Tensor) -> TriMatte:
         """As :meth:`InstMattNetwork.forward` for a batch of one: ``image (3, H, W)``, ``tri_mask (3, H, W)``."""
         x = torch.cat((image, tri_mask))[None].contiguous(memory_format=torch.channels_last)
-        deepest, shortcuts = self.encoder.trunk(x)
-        half, os4, os8 = self.decoder.trunk(self.aspp(deepest), shortcuts)
+        with torch.autocast(x.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            deepest, shortcuts = self.encoder.trunk(x)
+            half, os4, os8 = (y.float() for y in self.decoder.trunk(self.aspp(deepest), shortcuts))
         del deepest, shortcuts
         os1, feature = self._full_size(x, half)
         return TriMatte(activate(os1), activate(enlarge(os4, 4)), activate(enlarge(os8, 8)), feature)
@@ -43,7 +46,7 @@ class Generator:
     def _full_size(self, x: Tensor, half: Tensor) -> tuple[Tensor, Tensor]:
         """The decoder's last step. In strips, because at full size each map is as large as all others together."""
         height, width = x.shape[2:]
-        os1, feature = x.new_empty(1, 3, height, width), x.new_empty(1, 32, height, width)
+        os1, feature = (x.new_empty(1, height, width, c).permute(0, 3, 1, 2) for c in (3, 32))  # channels last, as the rest
         first, _, norm, second, _, last_norm = self.encoder.shortcut[0].children()
         hidden, _, _, logits = self.decoder.refine_OS1.children()
         for top in range(0, height, STRIP):
@@ -65,7 +68,7 @@ class FastRefiner:
     """
 
     def __init__(self, refiner: Refiner):
-        self.refiner = refiner
+        self.refiner = copy.deepcopy(refiner).requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         weight, bias = refiner.split.weight.detach(), refiner.split.bias
         assert bias is not None
         self.split = [
@@ -76,19 +79,23 @@ class FastRefiner:
         target, reference = first.weight.detach()[:, :16], first.weight.detach()[:, 16:32]
         self.own = torch.cat((2 * target - reference, reference), 1).contiguous(memory_format=torch.channels_last)
 
-    def __call__(self, image: Tensor, alphas: Tensor, features: Tensor) -> Tensor:
-        """As :meth:`Refiner.forward`."""
+    def __call__(self, image: Tensor, alphas: Tensor, features: Sequence[Tensor]) -> Tensor:
+        """As :meth:`Refiner.forward`; one instance after the other, which keeps the maps in the processor's cache."""
         first, _, second = self.refiner.merge.children()
-        own = [_convolve(features * alphas[:, j, None], *self.split[j]) for j in (0, 1)]
-        background = _convolve(torch.einsum("kchw,khw->chw", features, alphas[:, 2])[None] / len(alphas), *self.split[2])
-        targets, references = (part.sum(0, keepdim=True) for part in own)
-        shared = torch.cat((references / max(len(alphas) - 1, 1) - targets, targets, background, image[None]), 1)
-        merged = leaky(_convolve(torch.cat(own, 1), self.own).add_(conv2d(shared, first)))
-        return conv2d(conv2d(merged, second), self.refiner.head)
+        count = len(alphas)
+        own = [torch.cat([_convolve(f * a[j], *self.split[j]) for j in (0, 1)], 1) for f, a in zip(features, alphas, strict=True)]
+        targets, references = sum(own[1:], own[0]).chunk(2, 1)
+        background = _convolve(sum(f * a[2] for f, a in zip(features, alphas, strict=True)) / count, *self.split[2])
+        shared = conv2d(torch.cat((references / max(count - 1, 1) - targets, targets, background, image[None]), 1), first)
+        logits = []
+        for part in own:
+            merged = F.leaky_relu_(_convolve(part, self.own).add_(shared), SLOPE)
+            logits.append(conv2d(conv2d(merged, second), self.refiner.head))
+        return torch.cat(logits)
 
 
 def refine_pass(
-    refiner: Callable[[Tensor, Tensor, Tensor], Tensor],
+    refiner: Callable[[Tensor, Tensor, Sequence[Tensor]], Tensor],
     image: Tensor,
     alphas: Tensor,
     features: Sequence[Tensor],
@@ -113,7 +120,7 @@ def refine_pass(
     for index, (top, left) in enumerate(windows):
         window = (..., slice(top, top + side), slice(left, left + side))
         here = alphas[window]
-        logits = refiner(image[window], here, torch.stack([f[window] for f in features]))
+        logits = refiner(image[window], here, [f[window] for f in features])
         new, old = activate(logits)[written][..., inner, inner], here[written][..., inner, inner]
         if new.numel():
             change[written] = torch.maximum(change[written], (new[:, 0] - old[:, 0]).abs().flatten(1).amax(1))
@@ -157,4 +164,4 @@ def _plain(conv: SpectralConv | SpectralUpConv) -> nn.Module:
 
 
 def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    return nn.functional.conv2d(x, weight, bias, padding=1)
+    return F.conv2d(x if x.ndim == 4 else x[None], weight, bias, padding=1)

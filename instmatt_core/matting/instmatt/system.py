@@ -20,6 +20,7 @@ from .windows import choose, disagreement, duplicates, window_side
 
 CHANGED = 0.01  # an instance whose target moved further than this in a pass is refined again
 PASSES = {"default": 3, "paper": 2}
+PRECISIONS = {"auto": torch.float32, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class InstMatt:
         device: where the network runs.
         memory_mb: larger pictures, or more people, than fit into about this much memory are matted in overlapping tiles.
         max_side: in "paper", the long side in px to which the script shrinks larger pictures. Otherwise nothing is shrunk.
+        precision: "float32", or "bfloat16" or "float16" for most of the first stage. "auto" is float32: with the others some percent of
+            the undecided pixels move by more than two levels of 255.
 
     Raises:
         UsageError: an option is not known.
@@ -71,12 +74,15 @@ class InstMatt:
         device: str | torch.device = "cpu",
         memory_mb: int = tiles.MEMORY_MB,
         max_side: int = paper.MAX_SIDE,
+        precision: str = "auto",
     ):
         if compat not in PASSES:
             raise UsageError(f"compat is one of {', '.join(PASSES)}, not {compat!r}")
+        if precision not in PRECISIONS:
+            raise UsageError(f"precision is one of {', '.join(PRECISIONS)}, not {precision!r}")
         network = build(state).to(device)
         self.compat, self.device, self.memory_mb, self.max_side = compat, torch.device(device), memory_mb, max_side
-        self._generator = Generator(network)
+        self._generator = Generator(network, PRECISIONS[precision])
         self._refiner = FastRefiner(network.refiner)
 
     def __call__(self, image: Tensor, instances: InstanceMasks, progress: Callable[[float], None] = lambda share: None) -> Tensor:

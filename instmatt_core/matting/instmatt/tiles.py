@@ -12,7 +12,7 @@ from .preprocess import MARGIN
 MEMORY_MB = 2000
 BYTES = (700, 200)  # per px of a tile: for the network, and for each instance's feature, alphas and tri-mask
 OVERLAP = 128  # px shared by neighbouring tiles
-LEAST = 512  # px of a tile's side: less would show the network too little of a person
+LEAST = 384  # px of a tile's side: less would show the network too little of a person
 
 Tile = tuple[slice, slice]
 
