@@ -15,6 +15,10 @@ class GuidanceError(InstMattError):
     """Masks, tri-masks or trimaps do not fit the picture."""
 
 
+class DataError(InstMattError):
+    """A data set is not laid out in a known way, or lacks files."""
+
+
 class WeightsError(InstMattError):
     """Weights are missing, damaged, or of another network."""
 

@@ -5,9 +5,10 @@ In the core a picture is a float32 RGB tensor ``(3, H, W)`` in [0, 1], not premu
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = frozenset([".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".heic", ".heif", ".avif"])
 MAX_PIXELS = 100_000_000
+ORIENTATION = 0x0112  # the EXIF tag
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,40 @@ def read_picture(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) 
     Raises:
         ImageError: missing, empty, truncated, not a picture, no decoder, or more than ``max_pixels`` (told before decoding).
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import ImageOps
 
     path = Path(path)
+    notes = []
+    with _opened(path, max_pixels) as source:
+        if (frames := getattr(source, "n_frames", 1)) > 1:
+            notes.append(f"animation of {frames} frames, using the first")
+            source.seek(0)
+        if _is_deep_colour(path, source):
+            return Picture(_read_deep_colour(path, source.getexif().get(ORIENTATION, 1)), tuple(notes))
+        upright = ImageOps.exif_transpose(source)
+        if upright.has_transparency_data:
+            notes.append("transparency laid over white")
+        return Picture(from_pil(upright), tuple(notes))
+
+
+def read_size(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+    """Height and width that :func:`read_picture` would give, from the file's header alone.
+
+    Raises:
+        ImageError: as there; damage further into the file is not seen.
+    """
+    with _opened(Path(path), max_pixels) as source:
+        width, height = source.size
+        # PIL decodes a whole PNG to look for an orientation behind the pixels; there is hardly ever one.
+        turned = (source.format != "PNG" or "exif" in source.info) and source.getexif().get(ORIENTATION, 1) >= 5
+    return (width, height) if turned else (height, width)
+
+
+@contextlib.contextmanager
+def _opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
+    """The file with its header read; whatever goes wrong with it inside the block becomes an ImageError."""
+    from PIL import Image, UnidentifiedImageError
+
     try:
         size = path.stat().st_size
     except OSError as error:
@@ -54,7 +87,6 @@ def read_picture(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) 
         raise ImageError(f"{path}: is a folder, not a picture")
     if size == 0:
         raise ImageError(f"{path}: the file is empty")
-    notes = []
     try:
         with _open_unlimited(path) as source:
             width, height = source.size
@@ -62,15 +94,7 @@ def read_picture(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) 
                 raise ImageError(
                     f"{path}: {width} x {height} px is more than the limit of {max_pixels / 1e6:.0f} megapixels; shrink it first"
                 )
-            if getattr(source, "n_frames", 1) > 1:
-                notes.append(f"animation of {source.n_frames} frames, using the first")
-                source.seek(0)
-            if _is_deep_colour(path, source):
-                return Picture(_read_deep_colour(path, source.getexif().get(0x0112, 1)), tuple(notes))
-            upright = ImageOps.exif_transpose(source)
-            if upright.has_transparency_data:
-                notes.append("transparency laid over white")
-            return Picture(from_pil(upright), tuple(notes))
+            yield source
     except UnidentifiedImageError:
         hint = " (install pillow-heif to read it)" if path.suffix.lower() in {".heic", ".heif"} else ""
         raise ImageError(f"{path}: not a picture in a format this installation can read{hint}") from None

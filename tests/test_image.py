@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from instmatt_core.errors import ImageError
-from instmatt_core.image import as_image, fit, read_image, read_matte, read_picture, resize, write_png
+from instmatt_core.image import as_image, fit, read_image, read_matte, read_picture, read_size, resize, write_png
 
 RED = (200, 40, 10)
 
@@ -149,3 +149,23 @@ def test_a_grey_matte_is_exactly_its_values(tmp_path: Path) -> None:
         cv2.imwrite(str(tmp_path / name), values)
         expected = values.astype(np.float32) / np.float32(np.iinfo(values.dtype).max)
         np.testing.assert_array_equal(read_matte(tmp_path / name).numpy(), expected)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_size_from_the_header_is_that_of_the_picture(tmp_path: Path, orientation: int, suffix: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"x.{suffix}"
+    Image.new("RGB", (30, 20)).save(path, exif=exif)
+    assert read_size(path) == read_image(path).shape[1:] == ((20, 30) if orientation < 5 else (30, 20))
+
+
+def test_size_of_what_is_no_picture(tmp_path: Path) -> None:
+    (tmp_path / "x.png").write_text("no picture")
+    Image.new("L", (64, 64)).save(tmp_path / "large.png")
+    for path, message in ((tmp_path / "x.png", "not a picture"), (tmp_path, "is a folder"), (tmp_path / "gone.png", "No such file")):
+        with pytest.raises(ImageError, match=message):
+            read_size(path)
+    with pytest.raises(ImageError, match="more than the limit"):
+        read_size(tmp_path / "large.png", max_pixels=4000)
