@@ -19,6 +19,12 @@ def register(commands: Any) -> None:
     parser = commands.add_parser("evaluate", help="score mattes against ground truth", description=__doc__)
     parser.add_argument("pred", type=Path, metavar="PRED", help="predicted mattes, as instmatt matte writes them")
     parser.add_argument("truth", type=Path, metavar="GT", help="true mattes, for example HIM2K/alphas/natural")
+    add_report_options(parser)
+    parser.set_defaults(run=run)
+
+
+def add_report_options(parser: argparse.ArgumentParser) -> None:
+    """The options that :func:`report` takes."""
     parser.add_argument(
         "--protocol",
         choices=("default", "published"),
@@ -29,10 +35,15 @@ def register(commands: Any) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write one self-contained page: tables, worst instances, histograms")
     parser.add_argument("--workers", type=_positive, metavar="N", help="processes (default: what the cores and the pictures warrant)")
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
+    """Score two folders."""
+    report(options.pred, options.truth, options)
+    return 0
+
+
+def report(pred: Path, truth: Path, options: argparse.Namespace) -> None:
     """Score, print, write."""
     from tqdm import tqdm
 
@@ -46,15 +57,14 @@ def run(options: argparse.Namespace) -> int:
             bar.set_description_str(stage, refresh=False)
             bar.update(100 * share - bar.n)
 
-        evaluation = evaluate_folders(options.pred, options.truth, protocol=options.protocol, workers=options.workers, progress=show)
+        evaluation = evaluate_folders(pred, truth, protocol=options.protocol, workers=options.workers, progress=show)
     print_report(evaluation, per_image=options.per_image)
     if options.json:
-        record = {"pred": str(options.pred), "gt": str(options.truth), **evaluation.as_json(per_image=options.per_image)}
+        record = {"pred": str(pred), "gt": str(truth), **evaluation.as_json(per_image=options.per_image)}
         write_bytes(options.json, (json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
     if options.html:
-        text = page(evaluation, f"{options.pred} against {options.truth}", per_image=options.per_image)
+        text = page(evaluation, f"{pred} against {truth}", per_image=options.per_image)
         write_bytes(options.html, text.encode())
-    return 0
 
 
 def print_report(evaluation: Evaluation, *, per_image: bool) -> None:

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from .. import __version__
-from . import evaluate, matte
+from . import benchmark, data, evaluate, matte
 
-COMMANDS = (matte, evaluate)
+COMMANDS = (matte, evaluate, benchmark, data)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

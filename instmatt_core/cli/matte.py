@@ -6,8 +6,8 @@ import argparse
 import contextlib
 import json
 import sys
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,16 @@ if TYPE_CHECKING:
 
 SAVES = ("alpha", "cutout", "overlay")
 EXAMPLE = Path(__file__).parent.parent / "example" / "two_people.jpg"
+MODEL_OPTIONS = ("detector", "matting", "max_side", "device")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A picture to matte, the folder for its results, and its people's masks if no detector is to find them."""
+
+    picture: Path
+    folder: Path
+    masks: Path | None = None
 
 
 def register(commands: Any) -> None:
@@ -27,96 +37,113 @@ def register(commands: Any) -> None:
     parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="pictures, or folders of pictures")
     parser.add_argument("--example", action="store_true", help="use the picture of two people that comes with the package")
     parser.add_argument("--output", "-o", type=Path, required=True, metavar="DIR", help="writes DIR/<picture>/00.png, ...")
-    parser.add_argument("--detector", default="blazepose", metavar="NAME", help="what finds people (default: %(default)s)")
-    parser.add_argument("--matting", default="closed-form", metavar="NAME", help="what makes mattes (default: %(default)s)")
+    add_model_options(parser)
     parser.add_argument(
         "--masks", type=Path, metavar="DIR", help="masks instead of a detector: DIR/NN.png, or DIR/<picture>/NN.png for several pictures"
     )
     parser.add_argument("--save", type=_saves, default=("alpha",), metavar="KINDS", help="of alpha,cutout,overlay (default: alpha)")
     parser.add_argument("--depth", type=int, choices=(8, 16), default=8, help="bits of the mattes (default: %(default)s)")
+    parser.add_argument("--overwrite", action="store_true", help="replace earlier results")
+    parser.add_argument("--json", action="store_true", help="one JSON line per picture on standard output, nothing else there")
+    parser.set_defaults(run=run)
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """The options that decide what mattes look like; their names are ``MODEL_OPTIONS``."""
+    parser.add_argument("--detector", default="blazepose", metavar="NAME", help="what finds people (default: %(default)s)")
+    parser.add_argument("--matting", default="closed-form", metavar="NAME", help="what makes mattes (default: %(default)s)")
     parser.add_argument(
         "--max-side", type=_positive, metavar="PX", help="work on a picture no larger than this; mattes keep the original size"
     )
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
-    parser.add_argument("--overwrite", action="store_true", help="replace earlier results")
-    parser.add_argument("--json", action="store_true", help="one JSON line per picture on standard output, nothing else there")
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Matte every picture; returns 1 if any failed."""
     from tqdm import tqdm
 
-    from ..errors import ImageError, InstMattError, UsageError
+    from ..errors import ImageError, UsageError
     from ..pipeline import Pipeline
 
     if bool(options.paths) == options.example:
         raise UsageError("give pictures or folders, or --example")
     pipeline = Pipeline(options.detector, options.matting, options.device)
     failed = 0
-
-    def fail(message: object) -> None:
-        nonlocal failed
-        failed += 1
-        tqdm.write(f"instmatt: {message}", file=sys.stderr)
-
     pictures: list[Path] = []
     for path in [EXAMPLE] if options.example else options.paths:
         try:
             pictures += find_pictures(path)
         except ImageError as error:
-            fail(error)
-    folders = output_names(pictures)
-    stdout = sys.stdout
-    with (
-        contextlib.redirect_stdout(sys.stderr),
-        tqdm(total=len(pictures), unit="photo", file=sys.stderr, disable=None, bar_format="{l_bar}{bar}| {n:.2f}/{total} {desc}") as bar,
-    ):
-        for done, (path, name) in enumerate(zip(pictures, folders, strict=True)):
-
-            def show(stage: str, share: float, done: int = done, path: Path = path) -> None:
-                bar.set_description_str(f"{path.name}: {stage}", refresh=False)
-                bar.update(done + share - bar.n)
-
-            try:
-                record = matte_one(pipeline, path, name, len(pictures) > 1, options, show)
-                for note in record.get("notes", ()):
-                    tqdm.write(f"instmatt: {path}: {note}", file=sys.stderr)
-            except InstMattError as error:
-                fail(error)
-                record = {"image": str(path), "error": str(error)}
-            except MemoryError:
-                fail(f"{path}: not enough memory; try --max-side 2000")
-                record = {"image": str(path), "error": "not enough memory"}
-            bar.update(done + 1 - bar.n)
-            if options.json:
-                print(json.dumps(record), file=stdout, flush=True)
-            elif "error" not in record:
-                count = len(record["people"])
-                tqdm.write(f"{path}: {count} {'person' if count == 1 else 'people'} -> {options.output / name}", file=stdout)
+            failed += 1
+            print(f"instmatt: {error}", file=sys.stderr)
+    several = len(pictures) > 1
+    jobs = [
+        Job(path, options.output / name, options.masks / path.stem if options.masks and several else options.masks)
+        for path, name in zip(pictures, output_names(pictures), strict=True)
+    ]
+    for record in matte_all(pipeline, jobs, options):
+        failed += "error" in record
+        if options.json:
+            print(json.dumps(record), flush=True)
+        elif "error" not in record:
+            count = len(record["people"])
+            tqdm.write(f"{record['image']}: {count} {'person' if count == 1 else 'people'} -> {record['output']}")
     return 1 if failed else 0
 
 
-def matte_one(pipeline: Pipeline, path: Path, name: str, several: bool, options: argparse.Namespace, show: Any) -> dict[str, Any]:
+def matte_all(pipeline: Pipeline, jobs: Sequence[Job], options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Matte pictures, and yield each one's record; one that fails has an "error" in it, and does not stop the others.
+
+    Shows progress, remarks and errors on standard error, nothing on standard output.
+    """
+    from tqdm import tqdm
+
+    from ..errors import InstMattError
+
+    with tqdm(total=len(jobs), unit="photo", file=sys.stderr, disable=None, bar_format="{l_bar}{bar}| {n:.2f}/{total} {desc}") as bar:
+        for done, job in enumerate(jobs):
+
+            def show(stage: str, share: float, done: int = done, name: str = job.picture.name) -> None:
+                bar.set_description_str(f"{name}: {stage}", refresh=False)
+                bar.update(done + share - bar.n)
+
+            try:
+                with contextlib.redirect_stdout(sys.stderr):
+                    record = matte_one(pipeline, job, options, show)
+            except InstMattError as error:
+                record = {"image": str(job.picture), "error": str(error)}
+            except MemoryError:
+                record = {"image": str(job.picture), "error": f"{job.picture}: not enough memory; try --max-side 2000"}
+            bar.update(done + 1 - bar.n)
+            for note in record.get("notes", ()):
+                tqdm.write(f"instmatt: {job.picture}: {note}", file=sys.stderr)
+            if "error" in record:
+                tqdm.write(f"instmatt: {record['error']}", file=sys.stderr)
+            yield record
+
+
+def matte_one(pipeline: Pipeline, job: Job, options: argparse.Namespace, show: Any) -> dict[str, Any]:
     """Matte one picture, write its folder, return its record."""
-    from .. import __version__
     from ..detect.masks import masks_from_folder
     from ..errors import ImageError
     from ..image import read_picture
 
-    folder = options.output / name
-    if (folder / "people.json").exists() and not options.overwrite:
-        raise ImageError(f"{folder}: holds results already; use --overwrite to replace them")
-    picture = read_picture(path)
-    size = (picture.image.shape[1], picture.image.shape[2])
-    masks = masks_from_folder(options.masks / path.stem if several else options.masks, size) if options.masks else None
+    if is_done(job) and not options.overwrite:
+        raise ImageError(f"{job.folder}: holds results already; use --overwrite to replace them")
+    picture = read_picture(job.picture)
+    masks = masks_from_folder(job.masks, (picture.image.shape[1], picture.image.shape[2])) if job.masks else None
     mattes = pipeline(picture.image, masks=masks, max_side=options.max_side, progress=show)
-    info = {"image": str(path), **mattes.info, "versions": _versions(__version__)}
+    info = {"image": str(job.picture), **mattes.info, "versions": versions()}
     if picture.notes:
         info["notes"] = list(picture.notes)
     mattes = replace(mattes, info=info)
-    write_results(mattes, picture.image, folder, options.save, options.depth)
-    return {**record_of(mattes, options.save), "output": str(folder)}
+    write_results(mattes, picture.image, job.folder, options.save, options.depth)
+    return {**record_of(mattes, options.save), "output": str(job.folder)}
+
+
+def is_done(job: Job) -> bool:
+    """Whether a complete result is there."""
+    return (job.folder / "people.json").exists()
 
 
 def write_results(mattes: InstanceMattes, image: Tensor, folder: Path, save: Iterable[str], depth: int) -> None:
@@ -201,10 +228,13 @@ def output_names(pictures: list[Path]) -> list[str]:
     return names
 
 
-def _versions(own: str) -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of this package and of those whose results show in mattes."""
     from importlib.metadata import version
 
-    return {"instmatt": own, "torch": version("torch"), "pymatting": version("pymatting")}
+    from .. import __version__
+
+    return {"instmatt": __version__, "torch": version("torch"), "pymatting": version("pymatting")}
 
 
 def _saves(text: str) -> tuple[str, ...]:
