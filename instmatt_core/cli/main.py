@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from .. import __version__
-from . import benchmark, data, evaluate, matte
+from . import benchmark, data, evaluate, matte, weights
 
-COMMANDS = (matte, evaluate, benchmark, data)
+COMMANDS = (matte, evaluate, benchmark, data, weights)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

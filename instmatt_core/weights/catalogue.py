@@ -1,0 +1,233 @@
+"""What weights exist: one entry each, with source, licence and figures.
+
+A figure is the authors' own unless it says otherwise. None means that it is not known to us, never that it is zero.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from ..errors import WeightsError
+
+
+@dataclass(frozen=True)
+class Licence:
+    """What may be done with a file."""
+
+    name: str
+    commercial: bool | None  # may be used commercially
+    sharing: bool | None  # may be uploaded somewhere else
+    hub: str = "other"  # its identifier on the Hub
+
+
+APACHE = Licence("Apache-2.0", commercial=True, sharing=True, hub="apache-2.0")
+CC_BY_SA = Licence("CC BY-SA 3.0", commercial=True, sharing=True, hub="cc-by-sa-3.0")
+NON_COMMERCIAL = Licence("non-commercial", commercial=False, sharing=None)
+NONE_STATED = Licence("none stated", commercial=False, sharing=False)
+UNKNOWN = Licence("unknown", commercial=None, sharing=None)
+
+
+@dataclass(frozen=True)
+class Bundled:
+    """A file in the package."""
+
+    stem: str
+
+
+@dataclass(frozen=True)
+class HubFile:
+    """A file of a Hugging Face Hub repository, used as it is.
+
+    Without a revision (a commit hash) the catalogue cannot promise which bytes come; then the user names one.
+    """
+
+    repo: str
+    revision: str | None
+    file: str = "model.safetensors"
+    companions: tuple[str, ...] = ("config.json",)
+
+
+@dataclass(frozen=True)
+class AuthorsFile:
+    """A file that only its authors give out, and that has to be converted."""
+
+    page: str
+    what: str  # the file in words, or its name
+    host: str
+    url: str | None = None  # a direct link
+    sha256: str | None = None
+    size: int | None = None
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One entry of the catalogue. ``size`` and ``sha256`` are those of the file that is used, where they are fixed."""
+
+    name: str
+    system: str
+    architecture: str
+    source: Bundled | HubFile | AuthorsFile
+    licence: Licence
+    parameters: int | None
+    trained_on: str
+    figures: str
+    size: int | None = None
+    sha256: str | None = None
+
+    @property
+    def file(self) -> str:
+        """Where it lies inside a folder of weights."""
+        return f"{self.name}/{self.source.file}" if isinstance(self.source, HubFile) else f"{self.name}.safetensors"
+
+
+_ENTRIES = (
+    Weights(
+        name="blazepose-detector",
+        system="blazepose",
+        architecture="BlazePose pose detector, 224 x 224",
+        source=Bundled("blazepose_detector"),
+        licence=APACHE,
+        parameters=2_965_314,
+        trained_on="not published",
+        figures="equal to the published TFLite file within rounding",
+        size=2_206_360,
+        sha256="f4d83d9c57c6082bf5d050eff3f430e7adc00566f3c1a2f5a87cc355d87b82c6",
+    ),
+    Weights(
+        name="blazepose-landmarks",
+        system="blazepose",
+        architecture="BlazePose landmarks and mask, heavy, 256 x 256",
+        source=Bundled("blazepose_landmarks"),
+        licence=APACHE,
+        parameters=13_614_261,
+        trained_on="not published",
+        figures="equal to the published TFLite file within rounding",
+        size=27_265_074,
+        sha256="8ba2646c99b71b5ae32506f0419bd947b6bc92d83f024591429ab4787d670db8",
+    ),
+    Weights(
+        name="instmatt",
+        system="instmatt",
+        architecture="res_shortcut_encoder_29, ASPP, res_shortcut_decoder_22_3ch, multi_inst_refiner; tanh output; self-refine 30, 15",
+        source=AuthorsFile("https://github.com/nowsyn/InstMatt", "the stage-2 checkpoint", "Google Drive"),
+        licence=NONE_STATED,
+        parameters=29_742_216,
+        trained_on="see the paper (CVPR 2022)",
+        figures="not measured by this project",
+    ),
+    Weights(
+        name="e2e-him",
+        system="e2e-him",
+        architecture="E2EHIMST: Swin-T, 20 queries, input 640 x 640",
+        source=AuthorsFile("https://github.com/QLYoo/E2E-HIM", "the Swin-T checkpoint (270 MiB)", "MEGA"),
+        licence=NON_COMMERCIAL,
+        parameters=70_453_544,
+        trained_on="HIM-100K",
+        figures="HIM-100K: EMSE 5.33, EMAD 6.62",
+    ),
+    Weights(
+        name="sim",
+        system="sim",
+        architecture="ResNet-50 v1c, output stride 8, 11 + 20 input channels; ASPP 12/24/36; weight-standardised decoder",
+        source=AuthorsFile("https://github.com/nowsyn/SIM", "one of the two matting checkpoints", "Google Drive"),
+        licence=UNKNOWN,
+        parameters=46_609_840,
+        trained_on="see the authors' page, which says it for each of the two",
+        figures="the paper's best: Composition-1K SAD 27.7",
+    ),
+    Weights(
+        name="sim-2",
+        system="sim",
+        architecture="as sim",
+        source=AuthorsFile("https://github.com/nowsyn/SIM", "the other of the two matting checkpoints", "Google Drive"),
+        licence=UNKNOWN,
+        parameters=46_609_840,
+        trained_on="see the authors' page, which says it for each of the two",
+        figures="not measured by this project",
+    ),
+    Weights(
+        name="sim-classifier",
+        system="sim-classifier",
+        architecture="ResNet-50 v1.5, 4 input channels, 20 classes of matting pattern",
+        source=AuthorsFile("https://github.com/nowsyn/SIM", "the patch classifier", "Google Drive"),
+        licence=UNKNOWN,
+        parameters=23_552_148,
+        trained_on="patches of 20 classes of matting pattern",
+        figures="not measured by this project",
+    ),
+    Weights(
+        name="mask-rcnn",
+        system="mask-rcnn",
+        architecture="Mask R-CNN R50-FPN, 3x schedule, 80 classes",
+        source=AuthorsFile(
+            "https://github.com/facebookresearch/detectron2/blob/main/MODEL_ZOO.md",
+            "model_final_f10217.pkl",
+            "a direct link",
+            url="https://dl.fbaipublicfiles.com/detectron2/COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x/137849600/model_final_f10217.pkl",
+            # as recorded by others who fetched it; a file that differs is converted all the same, with a note
+            sha256="9a737e290372f1f70994ebcbd89d8004dbb3ae30a605fd915a190fa4a782dd66",
+            size=177_841_981,
+        ),
+        licence=CC_BY_SA,
+        parameters=44_343_216,
+        trained_on="COCO train2017",
+        figures="COCO val2017: mask AP 37",
+    ),
+    *(
+        Weights(
+            name=f"rf-detr-seg-{size}",
+            system="rf-detr-seg",
+            architecture=f"RF-DETR-Seg {size}, DINOv2 small with windowed attention, input {side} x {side}",
+            source=HubFile(f"Roboflow/rf-detr-seg-{size}", None, companions=("config.json", "preprocessor_config.json")),
+            licence=APACHE,
+            parameters=parameters,
+            trained_on="COCO",
+            figures=f"COCO val2017: mask AP {ap}",
+        )
+        for size, side, parameters, ap in (
+            ("nano", 312, 33_600_000, 40.3),
+            ("small", 384, 33_700_000, 43.1),
+            ("medium", 432, 35_700_000, 45.3),
+            ("large", 504, 36_200_000, 47.1),
+        )
+    ),
+    Weights(
+        name="vitmatte-small",
+        system="vitmatte",
+        architecture="ViTMatte-S: plain ViT-S, image and trimap in",
+        source=HubFile(
+            "hustvl/vitmatte-small-composition-1k",
+            "6a58ad7646403c1df626fbd746900aec7361ea1d",
+            companions=("config.json", "preprocessor_config.json"),
+        ),
+        licence=APACHE,
+        parameters=25_800_000,
+        trained_on="Composition-1k",
+        figures="not measured by this project",
+        size=103_294_572,
+        sha256="bda9289db1bb6762d978b42d1c62ae3f34daf7497171a347a1d09657efd788cb",
+    ),
+)
+
+CATALOGUE: Mapping[str, Weights] = MappingProxyType({entry.name: entry for entry in _ENTRIES})
+
+
+def find_entry(name: str) -> Weights:
+    """The entry of that name.
+
+    Raises:
+        WeightsError: there is none; the message names the closest ones.
+    """
+    if name in CATALOGUE:
+        return CATALOGUE[name]
+    close = difflib.get_close_matches(name, CATALOGUE, n=2)
+    hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(CATALOGUE)}."
+    raise WeightsError(f"no weights are called {name!r}; {hint} A file is named by its path, or hf:owner/repo/file.safetensors")
+
+
+def entry_of(system: str | None) -> Weights | None:
+    """The first entry of a system, for its licence and source."""
+    return next((entry for entry in _ENTRIES if entry.system == system), None)
