@@ -78,16 +78,15 @@ def run_list(options: argparse.Namespace) -> int:
 
 def run_where(options: argparse.Namespace) -> int:
     """Print one path and nothing else on standard output, or all the places."""
-    from ..weights.bundled import FOLDER
     from ..weights.settings import home, weights_folder
-    from ..weights.store import locate, resolve
+    from ..weights.store import PACKAGE, locate, resolve
 
     if options.name is None:
         from huggingface_hub import constants
 
         settings = home() / "config.toml"
         print(f"searched in this order (a path that is given comes first):\n  your folder         {weights_folder()}")
-        print(f"  the package         {FOLDER}\n  Hugging Face cache  {constants.HF_HUB_CACHE}\n  the Hub             {constants.ENDPOINT}")
+        print(f"  the package         {PACKAGE}\n  Hugging Face cache  {constants.HF_HUB_CACHE}\n  the Hub             {constants.ENDPOINT}")
         print(f"settings              {settings}{'' if settings.is_file() else ' (none)'}")
         return 0
     found = locate(options.name) or resolve(options.name, download=False)  # the second only to say why not

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import pickle
+import re
 import tempfile
 import zipfile
 from collections.abc import Mapping
@@ -121,9 +122,8 @@ def _load_torch(path: Path) -> Any:
         with torch.serialization.safe_globals(numbers):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = str(error).splitlines()[0]
-        asked = [line.split("GLOBAL ")[1].split()[0] for line in str(error).splitlines() if "GLOBAL " in line]
-        why = f"it asks for {asked[0]}" if asked else reason
+        asked = re.search(r"GLOBAL (\S+)", str(error))
+        why = f"it asks for {asked[1]}" if asked else "it is no plain state dict"
         raise WeightsError(f"{path}: refused, the file is damaged or holds more than tensors ({why}); nothing of it was run") from error
     except (RuntimeError, EOFError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise WeightsError(f"{path}: damaged, or not a torch checkpoint ({str(error).splitlines()[0]})") from error

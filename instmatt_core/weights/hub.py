@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import WeightsError
-from ..progress import Progress, silent
+from ..progress import Progress, silent, stage
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -78,9 +78,11 @@ def fetch(address: HubAddress, progress: Progress = silent) -> Path:
     """
     from huggingface_hub import constants, errors, hf_hub_download
 
+    report = stage(progress, f"downloading {address.file}", 0, 1)
+    report(0.0)  # a Hub that does not answer is asked again for half a minute
     options: dict[str, Any] = {}
     if "tqdm_class" in inspect.signature(hf_hub_download).parameters:  # older clients only show their own bar
-        options["tqdm_class"] = _bar(_reporter(progress, f"downloading {address.file}"))
+        options["tqdm_class"] = _bar(report)
     try:
         for file in address.companions:
             hf_hub_download(address.repo, file, revision=address.revision)
@@ -163,12 +165,6 @@ def _status(error: BaseException | None) -> int | None:
 
 def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def _reporter(progress: Progress, name: str) -> Callable[[float], None]:
-    from ..progress import stage
-
-    return stage(progress, name, 0, 1)
 
 
 def _bar(report: Callable[[float], None]) -> type:

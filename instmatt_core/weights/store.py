@@ -11,11 +11,11 @@ from pathlib import Path
 from ..errors import WeightsError
 from ..progress import Progress, silent
 from . import hub
-from .bundled import FOLDER as PACKAGE
 from .catalogue import AuthorsFile, Bundled, HubFile, Weights, find_entry
 from .hub import HubAddress
 from .settings import read_settings, weights_folder
 
+PACKAGE = Path(__file__).parent / "bundled"
 COMFYUI, HOME, IN_PACKAGE, CACHE, HUB = "ComfyUI folder", "INSTMATT_HOME", "package", "Hugging Face cache", "Hub"
 
 
