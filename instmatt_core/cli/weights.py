@@ -86,7 +86,9 @@ def run_where(options: argparse.Namespace) -> int:
 
         settings = home() / "config.toml"
         print(f"searched in this order (a path that is given comes first):\n  your folder         {weights_folder()}")
-        print(f"  the package         {PACKAGE}\n  Hugging Face cache  {constants.HF_HUB_CACHE}\n  the Hub             {constants.ENDPOINT}")
+        print(
+            f"  the package         {PACKAGE}\n  Hugging Face cache  {constants.HF_HUB_CACHE}\n  the Hub             {constants.ENDPOINT}"
+        )
         print(f"settings              {settings}{'' if settings.is_file() else ' (none)'}")
         return 0
     found = locate(options.name) or resolve(options.name, download=False)  # the second only to say why not

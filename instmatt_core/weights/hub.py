@@ -17,6 +17,7 @@ from typing import Any
 from ..errors import WeightsError
 from ..progress import Progress, silent, stage
 
+_ATTEMPTS = 3
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -83,16 +84,22 @@ def fetch(address: HubAddress, progress: Progress = silent) -> Path:
     options: dict[str, Any] = {}
     if "tqdm_class" in inspect.signature(hf_hub_download).parameters:  # older clients only show their own bar
         options["tqdm_class"] = _bar(report)
-    try:
-        for file in address.companions:
-            hf_hub_download(address.repo, file, revision=address.revision)
-        return Path(hf_hub_download(address.repo, address.file, revision=address.revision, **options))
-    except (errors.HTTPError, errors.EntryNotFoundError, OSError, ValueError) as error:
-        if isinstance(error, OSError) and error.errno in _FULL:
-            raise WeightsError(
-                f"no space for {address.file} in {constants.HF_HUB_CACHE}: free some, or set HF_HOME to a folder on another disk"
-            ) from error
-        raise WeightsError(f"{address}: {_explain(error, address)}") from error
+    for left in reversed(range(_ATTEMPTS)):
+        try:
+            for file in address.companions:
+                hf_hub_download(address.repo, file, revision=address.revision)
+            path = hf_hub_download(address.repo, address.file, revision=address.revision, **options)
+            break
+        except (errors.HTTPError, errors.EntryNotFoundError, OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in _FULL:
+                raise WeightsError(
+                    f"no space for {address.file} in {constants.HF_HUB_CACHE}: free some, or set HF_HOME to a folder on another disk"
+                ) from error
+            broke_off = _status(error) is None and not isinstance(error, (errors.EntryNotFoundError, ValueError))
+            if not (broke_off and left):  # older clients go on from where they were only when they are asked again
+                raise WeightsError(f"{address}: {_explain(error, address)}") from error
+    report(1.0)
+    return Path(path)
 
 
 def sha256_in_name(path: Path) -> str | None:
@@ -145,7 +152,7 @@ def _explain(error: Exception, address: HubAddress) -> str:
         )
     if status == 404:
         return f"there is no such file or repository (404); see {constants.ENDPOINT}/{address.repo}"
-    if isinstance(error, ValueError):
+    if isinstance(error, ValueError) and not isinstance(error, errors.LocalEntryNotFoundError):
         return _first_line(error)
     return (
         f"{constants.ENDPOINT} is down or cannot be reached ({status or _first_line(error.__cause__ or error)}); try again later, or set"

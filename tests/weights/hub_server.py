@@ -68,7 +68,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self._note()
-        self._file(body=True)
+        if self.path.startswith(f"/api/models/{self.hub.repo}/revision/"):
+            self._json({"id": self.hub.repo, "sha": self.hub.commit, "siblings": [{"rfilename": name} for name in self.hub.files]})
+        else:
+            self._file(body=True)
 
     def do_POST(self) -> None:
         self._note()
@@ -79,6 +82,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif path == "/api/repos/create":
             self.hub.created = json.loads(body)
             self._json({"url": f"{self.hub.url}/{self.hub.repo}", "name": self.hub.repo, "id": "1"})
+        elif path == "/api/validate-yaml":  # the model card's head
+            self._json({"errors": [], "warnings": []})
         elif "/preupload/" in path:
             files = json.loads(body)["files"]
             modes = [(f["path"], "lfs" if f["path"].endswith(".safetensors") else "regular") for f in files]
@@ -139,7 +144,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _json(self, value: object) -> None:
         self._send(200, json.dumps(value).encode(), {"Content-Type": "application/json"})
 
-    def _send(self, status: int, content: bytes, headers: dict[str, str] | None = None, *, cut: int | None = None, delay: float = 0) -> None:
+    def _send(
+        self, status: int, content: bytes, headers: dict[str, str] | None = None, *, cut: int | None = None, delay: float = 0
+    ) -> None:
         self.send_response(status)
         for name, value in {"Content-Length": str(len(content)), **(headers or {})}.items():
             self.send_header(name, value)

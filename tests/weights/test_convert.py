@@ -16,6 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from instmatt_core import __version__
+from instmatt_core.cli.main import main
 from instmatt_core.errors import WeightsError
 from instmatt_core.weights import load_weights
 from instmatt_core.weights.check import manifest, systems, verify_file
@@ -38,7 +39,9 @@ def test_every_system_is_recognised(system: str, tmp_path: Path) -> None:
     assert metadata["source_sha256"] == hashlib.sha256(source.read_bytes()).hexdigest()
     assert metadata["source_file"] == source.name
     assert metadata["converter"] == f"instmatt {__version__}"
-    assert metadata["licence"] == {"e2e-him": "non-commercial", "instmatt": "none stated", "mask-rcnn": "CC BY-SA 3.0"}.get(system, "unknown")
+    assert metadata["licence"] == {"e2e-him": "non-commercial", "instmatt": "none stated", "mask-rcnn": "CC BY-SA 3.0"}.get(
+        system, "unknown"
+    )
     assert len(metadata["date"]) == len("2026-01-31")
     assert metadata["architecture"]
     assert f"keys and shapes of {system}" in verify_file(made.path)
@@ -169,6 +172,17 @@ def test_an_exploit_is_refused_and_not_run(form: str, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"refused.* (posix|nt)\.system.*nothing of it was run"):
         convert(tmp_path / "a.pth", tmp_path / "a.safetensors")
     assert not (tmp_path / "mark").exists()
+
+
+def test_convert_says_what_it_made(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    source, _ = made_up.write("sim-classifier", tmp_path)
+    out = tmp_path / "c.safetensors"
+    assert main(["weights", "convert", str(source), str(out)]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == f"{out}: 320 tensors of sim-classifier\n"
+    assert "no published checksum" in captured.err
+    assert main(["weights", "convert", str(source), str(out)]) == 1
+    assert "--overwrite" in capsys.readouterr().err
 
 
 def test_an_old_torch_is_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

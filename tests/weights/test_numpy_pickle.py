@@ -88,7 +88,10 @@ def test_python_2_wrote_text_for_bytes(tmp_path: Path) -> None:
     body = (
         b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
         b"(K\x01K\x02\x85cnumpy\ndtype\nU\x02f4K\x00K\x01\x87R(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89"
-        + b"U" + bytes([len(raw)]) + raw + b"tb."
+        + b"U"
+        + bytes([len(raw)])
+        + raw
+        + b"tb."
     )
     (tmp_path / "a.pkl").write_bytes(body)
     np.testing.assert_array_equal(load_arrays(tmp_path / "a.pkl"), array)

@@ -139,7 +139,12 @@ def test_settings(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_settings() == Settings("me/mine", downloads=False)
     monkeypatch.setenv("INSTMATT_HUB_REPO", "you/yours@abc")
     assert read_settings() == Settings("you/yours@abc", downloads=False)
-    for text, said in (("hub = 1", "no setting 'hub'"), ("downloads = 1", "true or false"), ("hub_repo = 1", "a text"), ("x", "cannot be read")):
+    for text, said in (
+        ("hub = 1", "no setting 'hub'"),
+        ("downloads = 1", "true or false"),
+        ("hub_repo = 1", "a text"),
+        ("x", "cannot be read"),
+    ):
         path.write_text(text)
         with pytest.raises(WeightsError, match=said):
             read_settings()

@@ -1,0 +1,86 @@
+"""ComfyUI-Manager runs this after `pip install -r requirements.txt`: it checks, explains, and changes nothing.
+
+Standard library only; no pip, no download. Exit status 1 only if nothing can work.
+"""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+BUNDLED = Path(__file__).resolve().parent / "instmatt_core" / "weights" / "bundled"
+NEEDED = {  # module: what pip calls it
+    "numpy": "numpy",
+    "scipy": "scipy",
+    "cv2": "opencv-python-headless",
+    "PIL": "pillow",
+    "safetensors": "safetensors",
+    "huggingface_hub": "huggingface-hub",
+    "pymatting": "pymatting",
+    "tqdm": "tqdm",
+    "rich": "rich",
+    **({} if sys.version_info >= (3, 11) else {"tomli": "tomli"}),
+}
+BROKEN = (ImportError, OSError, RuntimeError, AttributeError, ValueError, TypeError)  # what importing a broken package raises
+
+
+def check_import(module):
+    """None if the module can be imported, or else why not, in a few words."""
+    try:
+        importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        return "missing" if error.name == module else f"broken ({error})"
+    except BROKEN as error:
+        return f"broken ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+    return None
+
+
+def check_torch():
+    """A sentence about torch, and whether it can be used."""
+    problem = check_import("torch")
+    if problem:
+        return f"{problem}; install it as https://pytorch.org says", False
+    torch = sys.modules["torch"]
+    version = tuple(int(part) for part in torch.__version__.split(".")[:2])
+    if version < (2, 4):
+        return f"{torch.__version__} is too old, 2.4 or later is needed", False
+    device = "CUDA" if torch.cuda.is_available() else "MPS" if torch.backends.mps.is_available() else "CPU only"
+    return f"{torch.__version__}, {device}", True
+
+
+def check_bundled():
+    """Problems with the weights inside the package: files that are missing or cut short."""
+    problems = []
+    for name in ("blazepose_detector", "blazepose_landmarks"):
+        path = BUNDLED / f"{name}.safetensors"
+        try:
+            with path.open("rb") as file:
+                header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+                start = file.tell()
+            ends = [entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"]
+            if path.stat().st_size != start + max(ends):
+                problems.append(f"{path.name} is cut short")
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, MemoryError):
+            problems.append(f"{path.name} is missing or damaged")
+    return problems
+
+
+def main():
+    """Print five lines; the exit status."""
+    python = sys.version_info >= (3, 10)
+    torch, torch_works = check_torch()
+    problems = {package: check_import(module) for module, package in NEEDED.items()}
+    missing = [f"{package} {problem}" for package, problem in problems.items() if problem]
+    damaged = check_bundled()
+    works = python and torch_works and not missing and not damaged
+    told = "finding people (BlazePose) and closed-form mattes, offline" if works else "nothing yet; see above"
+    print(f"[instmatt] Python   {sys.version.split()[0]}{'' if python else ' is too old, 3.10 or later is needed'}")
+    print(f"[instmatt] torch    {torch}")
+    print(f"[instmatt] packages {'; '.join(missing) + ': pip install -r requirements.txt' if missing else 'all there'}")
+    print(f"[instmatt] weights  {'; '.join(damaged) + ': install the pack again' if damaged else 'the bundled ones are there'}")
+    print(f"[instmatt] works    {told}. Others: instmatt weights list")
+    return 0 if python and torch_works and not damaged else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""``instmatt weights`` as a user without a network runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from instmatt_core.cli.main import main
+from instmatt_core.weights.catalogue import CATALOGUE
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("INSTMATT_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("INSTMATT_HUB_REPO", raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hf"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setenv("COLUMNS", "80")
+    return tmp_path / "home"
+
+
+def test_the_table_fits_80_columns(capsys: pytest.CaptureFixture[str], home: Path) -> None:
+    assert main(["weights", "list"]) == 0
+    table = capsys.readouterr().out.split("\n\n")[0].splitlines()
+    assert table[0].split() == ["name", "system", "size", "licence", "where", "it", "is"]
+    assert [line.split()[0] for line in table[1:]] == list(CATALOGUE)
+    assert all(len(line) <= 80 for line in table)
+    rows = {line.split()[0]: line for line in table[1:]}
+    assert rows["blazepose-detector"].rstrip().endswith("package")
+    assert rows["instmatt"].rstrip().endswith("not here: convert")
+    assert rows["vitmatte-small"].rstrip().endswith("not here: pull")
+    (home / "weights").mkdir(parents=True)
+    save_file({"a": torch.zeros(1)}, home / "weights" / "sim.safetensors")
+    main(["weights", "list"])
+    assert next(line for line in capsys.readouterr().out.splitlines() if line.startswith("sim ")).rstrip().endswith("your folder")
+
+
+def test_all_about_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["weights", "list", "e2e-him"]) == 0
+    said = capsys.readouterr().out
+    for fact in ("70,453,544", "EMSE 5.33", "commercial use: no", "MEGA", "unknown: not verified"):
+        assert fact in said
+
+
+def test_where(capsys: pytest.CaptureFixture[str], home: Path) -> None:
+    assert main(["weights", "where", "blazepose-detector"]) == 0
+    assert Path(capsys.readouterr().out.strip()).is_file()
+    assert main(["weights", "where", "mask-rcnn"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "model_final_f10217.pkl" in captured.err
+    assert main(["weights", "where"]) == 0
+    assert str(home / "weights") in capsys.readouterr().out
+
+
+def test_verify(capsys: pytest.CaptureFixture[str], home: Path) -> None:
+    assert main(["weights", "verify"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["blazepose-detector", "blazepose-landmarks"]
+    assert all("sha256 as expected" in line for line in lines)
+    (home / "weights").mkdir(parents=True)
+    save_file({"a": torch.full((1,), torch.nan)}, home / "weights" / "sim.safetensors")
+    assert main(["weights", "verify", "sim", "blazepose-detector"]) == 1
+    captured = capsys.readouterr()
+    assert "NaN or infinity: a" in captured.err
+    assert captured.out.startswith("blazepose-detector: good")
+
+
+def test_pull_offline(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["weights", "pull", "vitmatte-small"]) == 1
+    assert "HF_HUB_OFFLINE is set" in capsys.readouterr().err
