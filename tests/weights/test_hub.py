@@ -99,7 +99,7 @@ def test_refusals(instmatt: Run, hub: HubServer, status: int, code: str, said: s
     assert "Traceback" not in result.stderr
 
 
-def test_a_hub_that_is_down_and_nobody_there(environment: dict[str, str], hub: HubServer, tmp_path: Path) -> None:
+def test_a_hub_that_is_down_and_nobody_there(environment: dict[str, str], hub: HubServer) -> None:
     """Side by side, since the client tries again for half a minute."""
     hub.status = 503
     nobody = "http://127.0.0.1:9"
@@ -151,8 +151,8 @@ def test_two_processes_at_once(environment: dict[str, str], hub: HubServer) -> N
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits on a file's size are POSIX's")
 def test_a_full_disk(environment: dict[str, str], hub: HubServer) -> None:
-    limited = "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)); runpy.run_module({!r}, run_name='__main__')"
-    start = [sys.executable, "-c", limited.format("instmatt_core.cli.main"), "weights", "pull", SPEC]
+    limit = "import resource, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))"
+    start = [sys.executable, "-c", f"{limit}; runpy.run_module('instmatt_core.cli.main', run_name='__main__')", "weights", "pull", SPEC]
     result = subprocess.run(start, env=environment, cwd=ROOT, text=True, capture_output=True, timeout=300)
     assert result.returncode == 1
     assert "no space for a.safetensors" in result.stderr
@@ -166,7 +166,7 @@ def test_a_full_disk_by_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", full)
-    with pytest.raises(hub_module.WeightsError, match="no space for a.safetensors"):
+    with pytest.raises(hub_module.WeightsError, match=r"no space for a\.safetensors"):
         hub_module.fetch(HubAddress.parse(SPEC))
 
 
@@ -186,5 +186,5 @@ def test_progress_is_reported_and_can_cancel(environment: dict[str, str], hub: H
 
 @pytest.mark.parametrize("text", ["hf:a.safetensors", "hf:owner/a.safetensors", "hf:owner/repo/a.bin", "hf:owner/repo/a.safetensors@"])
 def test_addresses_that_are_none(text: str) -> None:
-    with pytest.raises(hub_module.WeightsError, match="hf:owner/repo/file.safetensors"):
+    with pytest.raises(hub_module.WeightsError, match=r"hf:owner/repo/file\.safetensors"):
         HubAddress.parse(text)

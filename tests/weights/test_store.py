@@ -82,7 +82,7 @@ def test_another_networks_weights_are_refused(tmp_path: Path) -> None:
 
 def test_a_file_put_by_hand_must_be_the_one_the_catalogue_knows(home: Path) -> None:
     path = weights(home / "weights" / "vitmatte-small" / "model.safetensors")
-    with pytest.raises(WeightsError, match="refused, its sha256 is .* should be bda9289d"):
+    with pytest.raises(WeightsError, match=r"refused, its sha256 is .* should be bda9289d"):
         store.resolve("vitmatte-small")
     assert path.exists()
     assert store.resolve(path).path == path
