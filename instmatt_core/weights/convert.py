@@ -193,10 +193,10 @@ def _metadata(source: Path, system: str, entry: Weights | None, digest: str) -> 
 def _notes(entry: Weights | None, digest: str) -> tuple[str, ...]:
     known = entry.source.sha256 if entry and isinstance(entry.source, AuthorsFile) else None
     if known is None:
-        return ("the authors' file has no published checksum, so only its keys, shapes and values were checked",)
+        return ("no checksum of the authors' file is known, so only its keys, shapes and values were checked",)
     if known == digest:
-        return ("the file is the published one: its sha256 is as expected",)
-    return (f"the file is not the published one: its sha256 is {digest}, expected {known}",)
+        return ("the authors' file has the sha256 that the catalogue knows",)
+    return (f"not the file that the catalogue knows: its sha256 is {digest}, that one's is {known}",)
 
 
 def _write(state: dict[str, Tensor], output: Path, metadata: dict[str, str]) -> None:

@@ -159,7 +159,7 @@ def _may_download(request: _Request, download: bool | None) -> None:
     if not request.pinned:
         raise WeightsError(
             f"{missing}, and no revision of {address.repo} has been verified by this project. Name one, or take the newest:\n"
-            f"  instmatt weights pull {name}@COMMIT\n  instmatt weights pull {name}@main"
+            f"  instmatt weights pull {name}@COMMIT\n  instmatt weights pull {name}@main\n{_by_hand(request).lstrip()}"
         )
     if hub.is_offline():
         raise WeightsError(f"{missing}, and HF_HUB_OFFLINE is set. Online: instmatt weights pull {name}.{_by_hand(request)}")

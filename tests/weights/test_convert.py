@@ -70,7 +70,7 @@ def test_every_form_of_numpy_pickle(protocol: int, tmp_path: Path) -> None:
     source, _ = made_up.write("mask-rcnn", tmp_path, protocol=protocol)
     made = convert(source, tmp_path / "out.safetensors")
     assert made.system == "mask-rcnn"
-    assert "not the published one" in made.notes[0]
+    assert "not the file that the catalogue knows" in made.notes[0]
 
 
 def test_half_precision_becomes_single(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_convert_says_what_it_made(capsys: pytest.CaptureFixture[str], tmp_path:
     assert main(["weights", "convert", str(source), str(out)]) == 0
     captured = capsys.readouterr()
     assert captured.out == f"{out}: 320 tensors of sim-classifier\n"
-    assert "no published checksum" in captured.err
+    assert "no checksum" in captured.err
     assert main(["weights", "convert", str(source), str(out)]) == 1
     assert "--overwrite" in capsys.readouterr().err
 
