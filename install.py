@@ -69,14 +69,14 @@ def main():
     """Print five lines; the exit status."""
     python = sys.version_info >= (3, 10)
     torch, torch_works = check_torch()
-    problems = {package: check_import(module) for module, package in NEEDED.items()}
-    missing = [f"{package} {problem}" for package, problem in problems.items() if problem]
+    problems = {package: problem for module, package in NEEDED.items() if (problem := check_import(module))}
+    wrong = "; ".join(f"{package} {problem}" for package, problem in problems.items())
     damaged = check_bundled()
-    works = python and torch_works and not missing and not damaged
+    works = python and torch_works and not problems and not damaged
     told = "finding people (BlazePose) and closed-form mattes, offline" if works else "nothing yet; see above"
     print(f"[instmatt] Python   {sys.version.split()[0]}{'' if python else ' is too old, 3.10 or later is needed'}")
     print(f"[instmatt] torch    {torch}")
-    print(f"[instmatt] packages {'; '.join(missing) + ': pip install -r requirements.txt' if missing else 'all there'}")
+    print(f"[instmatt] packages {f'{wrong}: pip install ' + ' '.join(problems) if problems else 'all there'}")
     print(f"[instmatt] weights  {'; '.join(damaged) + ': install the pack again' if damaged else 'the bundled ones are there'}")
     print(f"[instmatt] works    {told}. Others: instmatt weights list")
     return 0 if python and torch_works and not damaged else 1

@@ -44,7 +44,7 @@ def test_a_bare_python_has_nothing_and_is_told_so(pack: Path) -> None:
     assert status == 1
     assert "torch    missing" in lines[1]
     assert "numpy missing; " in lines[2]
-    assert "pip install -r requirements.txt" in lines[2]
+    assert ": pip install numpy scipy opencv-python-headless " in lines[2]
     assert "nothing yet" in lines[4]
 
 

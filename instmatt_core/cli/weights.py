@@ -100,7 +100,7 @@ def run_pull(options: argparse.Namespace) -> int:
     """Download what is not here yet."""
     from tqdm import tqdm
 
-    from ..weights.store import pull
+    from ..weights.store import resolve
 
     for name in options.names:
         with tqdm(total=100, unit="%", file=sys.stderr, disable=None, leave=False, bar_format="{l_bar}{bar}| {elapsed}") as bar:
@@ -109,7 +109,7 @@ def run_pull(options: argparse.Namespace) -> int:
                 bar.set_description_str(stage, refresh=False)
                 bar.update(100 * share - bar.n)
 
-            found = pull(name, progress=show)
+            found = resolve(name, download=True, progress=show)
         checked = "sha256 verified" if found.sha256 else "unknown: not verified"
         print(f"{name}: {found.path} ({found.place}; {checked})")
     return 0

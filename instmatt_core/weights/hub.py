@@ -6,7 +6,6 @@ they mean everywhere.
 
 from __future__ import annotations
 
-import errno
 import inspect
 import re
 from collections.abc import Callable
@@ -18,7 +17,6 @@ from ..errors import WeightsError
 from ..progress import Progress, silent, stage
 
 _ATTEMPTS = 3
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class HubAddress:
             WeightsError: it is not of that form.
         """
         found = re.fullmatch(r"hf:([\w.-]+/[\w.-]+)/([^@]+\.safetensors)(?:@([\w./-]+))?", text)
-        if not found:
+        if not found or ".." in found[2].split("/"):
             raise WeightsError(f"{text!r}: a file on the Hub is named hf:owner/repo/file.safetensors, or ...safetensors@revision")
         return cls(found[1], found[2], found[3] or "main")
 
@@ -74,10 +72,10 @@ def fetch(address: HubAddress, progress: Progress = silent) -> Path:
     A cut connection is taken up where it broke off. Processes that download the same file at once wait for each other.
 
     Raises:
-        WeightsError: the Hub refuses, has no such file, is down or cannot be reached, or the disk is full.
+        WeightsError: the Hub refuses, has no such file, is down or cannot be reached, or the cache cannot be written (disk full).
         Cancelled: the callback returned False.
     """
-    from huggingface_hub import constants, errors, hf_hub_download
+    from huggingface_hub import errors, hf_hub_download
 
     report = stage(progress, f"downloading {address.file}", 0, 1)
     report(0.0)  # a Hub that does not answer is asked again for half a minute
@@ -91,12 +89,8 @@ def fetch(address: HubAddress, progress: Progress = silent) -> Path:
             path = hf_hub_download(address.repo, address.file, revision=address.revision, **options)
             break
         except (errors.HTTPError, errors.EntryNotFoundError, OSError, ValueError) as error:
-            if isinstance(error, OSError) and error.errno in _FULL:
-                raise WeightsError(
-                    f"no space for {address.file} in {constants.HF_HUB_CACHE}: free some, or set HF_HOME to a folder on another disk"
-                ) from error
-            broke_off = _status(error) is None and not isinstance(error, (errors.EntryNotFoundError, ValueError))
-            if not (broke_off and left):  # older clients go on from where they were only when they are asked again
+            refused = _status(error) or _is_local(error) or isinstance(error, (errors.EntryNotFoundError, ValueError))
+            if refused or not left:  # a connection that broke off: older clients go on from there only when they are asked again
                 raise WeightsError(f"{address}: {_explain(error, address)}") from error
     report(1.0)
     return Path(path)
@@ -143,6 +137,8 @@ def _explain(error: Exception, address: HubAddress) -> str:
     from huggingface_hub import constants, errors
 
     status = _status(error)
+    if isinstance(error, OSError) and _is_local(error):
+        return f"{constants.HF_HUB_CACHE} cannot be written ({error.strerror}); free space there, or set HF_HOME to another folder"
     if isinstance(error, errors.RevisionNotFoundError):
         return f"the repository has no revision {address.revision!r}; see {constants.ENDPOINT}/{address.repo}/commits/main"
     if isinstance(error, errors.GatedRepoError) or status in (401, 403):
@@ -168,6 +164,11 @@ def _status(error: BaseException | None) -> int | None:
             return int(response.status_code)
         error = error.__cause__
     return None
+
+
+def _is_local(error: Exception) -> bool:
+    """Whether it comes from this machine's file system: disk full, no permission."""
+    return isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError | TimeoutError)
 
 
 def _first_line(error: BaseException) -> str:

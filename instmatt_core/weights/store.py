@@ -82,11 +82,6 @@ def locate(spec: str | Path, folders: Sequence[Path] = ()) -> Found | None:
     return _locate(_parse(spec), folders)
 
 
-def pull(spec: str, *, progress: Progress = silent) -> Found:
-    """:func:`resolve`, for a user who asks for the download."""
-    return resolve(spec, download=True, progress=progress)
-
-
 def sha256_of(path: Path) -> str:
     """The sha256 of a file, in hexadecimal."""
     digest = hashlib.sha256()
@@ -155,7 +150,7 @@ def _may_download(request: _Request, download: bool | None) -> None:
     name, address = request.text, request.address
     missing = f"the weights {name!r} are not on this machine"
     if address is None:
-        raise WeightsError(f"{missing}, and there is no official copy on the Hub.{_by_hand(request)}")
+        raise WeightsError(f"{missing}, and no official copy of them is known on the Hub.{_by_hand(request)}")
     if not request.pinned:
         raise WeightsError(
             f"{missing}, and no revision of {address.repo} has been verified by this project. Name one, or take the newest:\n"

@@ -155,7 +155,7 @@ def test_a_full_disk(environment: dict[str, str], hub: HubServer) -> None:
     start = [sys.executable, "-c", f"{limit}; runpy.run_module('instmatt_core.cli.main', run_name='__main__')", "weights", "pull", SPEC]
     result = subprocess.run(start, env=environment, cwd=ROOT, text=True, capture_output=True, timeout=300)
     assert result.returncode == 1
-    assert "no space for a.safetensors" in result.stderr
+    assert "cannot be written (File too large)" in result.stderr
     assert "HF_HOME" in result.stderr
     large = [path for path in Path(environment["HF_HOME"]).rglob("*") if path.is_file() and path.stat().st_size >= 1 << 20]
     assert [path for path in large if path.suffix != ".incomplete"] == []
@@ -166,7 +166,7 @@ def test_a_full_disk_by_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", full)
-    with pytest.raises(hub_module.WeightsError, match=r"no space for a\.safetensors"):
+    with pytest.raises(hub_module.WeightsError, match=r"cannot be written \(No space left on device\); free space there, or set HF_HOME"):
         hub_module.fetch(HubAddress.parse(SPEC))
 
 
@@ -184,7 +184,25 @@ def test_progress_is_reported_and_can_cancel(environment: dict[str, str], hub: H
     assert result.stdout.splitlines() == [Cancelled.__name__, "('downloading a.safetensors', 1.0)"], result.stderr
 
 
-@pytest.mark.parametrize("text", ["hf:a.safetensors", "hf:owner/a.safetensors", "hf:owner/repo/a.bin", "hf:owner/repo/a.safetensors@"])
+@pytest.mark.parametrize(
+    "text",
+    ["hf:a.safetensors", "hf:owner/a.safetensors", "hf:owner/repo/a.bin", "hf:owner/repo/a.safetensors@", "hf:owner/repo/../a.safetensors"],
+)
 def test_addresses_that_are_none(text: str) -> None:
     with pytest.raises(hub_module.WeightsError, match=r"hf:owner/repo/file\.safetensors"):
         HubAddress.parse(text)
+
+
+def test_an_entry_without_a_verified_revision(instmatt: Run) -> None:
+    """The user chooses one; what was pulled is then found by the bare name, if it is complete."""
+    files = {name: name.encode() for name in ("model.safetensors", "config.json", "preprocessor_config.json")}
+    with HubServer("Roboflow/rf-detr-seg-nano", files) as other:
+        refused = instmatt("pull", "rf-detr-seg-nano", HF_ENDPOINT=other.url)
+        assert refused.returncode == 1
+        assert "no revision of Roboflow/rf-detr-seg-nano has been verified" in refused.stderr
+        assert other.requests == []
+        path = pulled(instmatt("pull", "rf-detr-seg-nano@main", HF_ENDPOINT=other.url))
+    found = instmatt("where", "rf-detr-seg-nano")
+    assert found.stdout.strip() == str(path)
+    (path.parent / "config.json").unlink()
+    assert instmatt("where", "rf-detr-seg-nano").returncode == 1

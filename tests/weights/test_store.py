@@ -92,7 +92,7 @@ def test_authors_files_say_how_to_get_them(home: Path) -> None:
     with pytest.raises(WeightsError) as caught:
         load_weights("instmatt", system="instmatt")
     assert str(caught.value).splitlines() == [
-        "the weights 'instmatt' are not on this machine, and there is no official copy on the Hub. By hand:",
+        "the weights 'instmatt' are not on this machine, and no official copy of them is known on the Hub. By hand:",
         "  get   the stage-2 checkpoint, licence: none stated",
         "  from  https://github.com/nowsyn/InstMatt, which links to Google Drive",
         f'  then  instmatt weights convert FILE "{home / "weights" / "instmatt.safetensors"}"',
