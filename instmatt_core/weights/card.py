@@ -54,7 +54,7 @@ def push(path: Path, repo: str, *, private: bool = True, insist: bool = False) -
     metadata = _metadata(path)
     entry = entry_of(metadata["system"])
     if entry is None:
-        raise WeightsError(f"{path}: weights of {metadata['system']}, which the catalogue does not know, so neither their licence")
+        raise WeightsError(f"{path}: weights of {metadata['system']}, which the catalogue does not know, nor their licence")
     if not entry.licence.sharing and not insist:
         page = entry.source.page if isinstance(entry.source, AuthorsFile) else "the authors"
         raise WeightsError(
