@@ -1,0 +1,1 @@
+"""E2E-HIM: all people of a picture in one pass; no detector."""
