@@ -1,1 +1,5 @@
-"""E2E-HIM: all people of a picture in one pass; no detector."""
+"""E2E-HIM (Liu et al., "End-to-End Human Instance Matting", TCSVT 2023): all people of a picture in one pass, no detector."""
+
+from .system import E2EHIM
+
+__all__ = ["E2EHIM"]

@@ -74,7 +74,7 @@ class Bottleneck(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.leaky_relu(self.in_conv1(x) + x, 0.01, inplace=True)
+        return F.leaky_relu(self.in_conv1(x).add_(x), 0.01, inplace=True)
 
 
 class MLP(nn.Module):
@@ -118,4 +118,4 @@ def dynamic_conv(x: Tensor, kernels: Tensor, biases: Tensor) -> Tensor:
     Returns:
         ``(B, N, H, W)``.
     """
-    return torch.baddbmm(biases[..., None], kernels, x.flatten(2)).unflatten(2, x.shape[2:])
+    return torch.baddbmm(biases[..., None], kernels, x.to(kernels.dtype).flatten(2)).unflatten(2, x.shape[2:])

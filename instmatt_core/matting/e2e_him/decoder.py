@@ -77,9 +77,9 @@ class Decoder(nn.Module):
         return Kernels(trimap.unflatten(-1, (3, TRIMAP_WIDTH)), trimap_bias, alpha, alpha_bias[..., 0])
 
     def trimaps(self, features: Features, kernels: Kernels) -> Tensor:
-        """Logits ``(B, N, 3, H, W)`` of background, unknown and foreground."""
-        small = dynamic_conv(features.trimap, kernels.trimap.flatten(1, 2), kernels.trimap_bias.flatten(1))
-        return upsample(small, 8).unflatten(1, kernels.trimap.shape[1:3])
+        """Logits ``(B, N, 3, H/8, W/8)`` of background, unknown and foreground."""
+        logits = dynamic_conv(features.trimap, kernels.trimap.flatten(1, 2), kernels.trimap_bias.flatten(1))
+        return logits.unflatten(1, kernels.trimap_bias.shape[1:])
 
     def alphas(self, features: Features, image: Tensor, kernels: Kernels) -> Tensor:
         """``(B, N, H, W)`` in [0, 1]."""

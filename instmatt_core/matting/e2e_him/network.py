@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ...weights.check import load_strictly
 from .backbones import backbone as make_backbone
+from .blocks import upsample
 from .decoder import Decoder
 from .guidance import Guidance
 from .perception import Perception
@@ -47,7 +48,9 @@ class E2EHIMNetwork(nn.Module):
         seen = self.perception(image)
         features = self.decoder(seen, self.guidance(seen))
         kernels = self.decoder.kernels(seen.queries)
-        return seen.logits, self.decoder.alphas(features, image, kernels), self.decoder.trimaps(features, kernels)
+        alphas = self.decoder.alphas(features, image, kernels)
+        trimaps = upsample(self.decoder.trimaps(features, kernels).flatten(1, 2), 8)
+        return seen.logits, alphas, trimaps.unflatten(1, kernels.trimap_bias.shape[1:])
 
 
 def build(state: Mapping[str, Tensor], backbone: str = "swin-t") -> E2EHIMNetwork:
