@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -18,7 +20,7 @@ class MergeConv(nn.Conv2d):
     def __init__(self, inp: int, out: int, k: int = 1, stride: int = 1):
         super().__init__(inp, out, k, stride, k // 2)
 
-    def forward(self, *maps: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, *maps: Tensor) -> Tensor:
         height = max(m.shape[2] for m in maps)
         full = [m if m.shape[2] == height else upsample(m) for m in maps]
         return super().forward(full[0] if len(full) == 1 else torch.cat(full, 1))
@@ -30,7 +32,7 @@ class Stage(nn.Sequential):
     def __init__(self, inp: int, out: int, k: int, groups: int, act: nn.Module, *rest: nn.Module, stride: int = 1):
         super().__init__(MergeConv(inp, out, k, stride), nn.GroupNorm(groups, out), act, *rest)
 
-    def forward(self, *maps: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, *maps: Tensor) -> Tensor:
         merge, *rest = self
         x = merge(*maps)
         for layer in rest:
@@ -82,7 +84,7 @@ class MLP(nn.Module):
 
     def __init__(self, *sizes: int):
         super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
 
     def forward(self, x: Tensor) -> Tensor:
         for index, layer in enumerate(self.layers):

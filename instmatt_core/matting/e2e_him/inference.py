@@ -37,7 +37,7 @@ def prepare(network: E2EHIMNetwork, dtype: torch.dtype = torch.float32) -> E2EHI
     """Make the network, in place, ready and fast for :func:`find_people`; it can no longer be trained or saved.
 
     Args:
-        dtype: of the parts that cost most. The rest, among it all that decides who is a person and the last step to the alphas, stays float32.
+        dtype: of the parts that cost most. The rest, among it what decides who is a person and the last step to the alphas, stays float32.
     """
     for name, part in network.named_children():
         if isinstance(part, Stage):
@@ -100,7 +100,10 @@ def fused_alphas(decoder: Decoder, features: Features, image: Tensor, kernels: K
     The convolutions pad with zeros, each by itself, which one convolution cannot repeat; the outermost two pixels are made the long way.
     """
     feature_map = features.alpha.to(image.dtype)
-    first, second = decoder.c1.get_submodule("0"), decoder.c1.get_submodule("2")
+    first, second = decoder.c1
+    assert isinstance(first, nn.Conv2d)
+    assert isinstance(second, nn.Conv2d)
+    assert second.bias is not None
     people = kernels.alpha.shape[1]
     kernel = torch.einsum("no,omyx->nmyx", kernels.alpha[0], second.weight)
     bias = kernels.alpha_bias[0] + kernels.alpha[0] @ second.bias

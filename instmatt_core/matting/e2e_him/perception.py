@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .backbones import Backbone
 from .blocks import MLP, relu
 
 QUERIES, WIDTH = 20, 256
@@ -31,7 +32,7 @@ class Percepts:
 class Perception(nn.Module):
     """``image (B, 3, H, W)``, normalised, sides multiples of 32, to :class:`Percepts`."""
 
-    def __init__(self, backbone: nn.Module):
+    def __init__(self, backbone: Backbone):
         super().__init__()
         self.pre_conv = nn.Sequential(
             nn.Conv2d(3, 32, 3, 2, 1), nn.GroupNorm(16, 32), relu(), nn.Conv2d(32, 32, 3, 1, 1), nn.GroupNorm(16, 32), relu()

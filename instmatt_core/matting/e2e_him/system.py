@@ -19,7 +19,6 @@ from .network import build
 
 SIDE = 640  # the network was trained on pictures of SIDE x SIDE px
 STEP = 32
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
 PRECISIONS = {"auto": torch.float32, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 Refine = Callable[[Tensor, Tensor], Tensor]
@@ -30,8 +29,8 @@ class E2EHIM:
 
     Args:
         state: the network's state dict, with the authors' keys.
-        compat: "default" keeps the picture's shape, refines at full size and keeps the promises of :class:`InstanceMattes`. "paper" repeats the
-            authors' evaluation script: squashed to 640 x 640, 8-bit mattes in the network's own order, not shared out among people.
+        compat: "default" keeps the picture's shape, refines at full size and keeps the promises of :class:`InstanceMattes`. "paper"
+            repeats the authors' evaluation script: squashed to 640 x 640, 8-bit mattes in the network's own order, which may overlap.
         precision: "float32", "bfloat16" or "float16" of convolutions and linear layers; "auto" is float32, since with the others a
             few percent of the uncertain pixels move by more than two levels of 255.
         device: where the network runs.
@@ -83,9 +82,7 @@ class E2EHIM:
 
     def _find(self, images: list[Tensor]) -> list[People]:
         with torch.inference_mode():
-            batch = torch.stack(images).to(self.device)
-            mean, deviation = (batch.new_tensor(values)[:, None, None] for values in (MEAN, DEVIATION))
-            return find_people(self._network, (batch - mean) / deviation)
+            return find_people(self._network, normalise(torch.stack(images).to(self.device)))
 
     def _mattes(self, image: Tensor, people: People) -> InstanceMattes:
         size = (image.shape[1], image.shape[2])
@@ -101,6 +98,12 @@ class E2EHIM:
         alphas = share(alphas.clamp_(0, 1))
         keep = (alphas > 0.5).flatten(1).any(1)
         return left_to_right(InstanceMattes(alphas[keep], mask_boxes(alphas[keep]), people.scores[keep], {"matting": self.name}))
+
+
+def normalise(images: Tensor) -> Tensor:
+    """``(B, 3, H, W)`` in [0, 1] to what the network expects, by ImageNet's mean and deviation."""
+    mean, deviation = (images.new_tensor(values)[:, None, None] for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    return (images - mean) / deviation
 
 
 def network_size(size: Sequence[int]) -> tuple[int, int]:

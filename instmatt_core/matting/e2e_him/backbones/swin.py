@@ -10,10 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from . import Backbone
+
 WINDOW, SHIFT, HEAD_WIDTH = 7, 3, 32
 
 
-class SwinT(nn.Module):
+class SwinT(Backbone):
     """See the package for the signature."""
 
     channels = (96, 192, 384, 768)
@@ -22,7 +24,8 @@ class SwinT(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.patch_embed = PatchEmbed(128, self.channels[0])
-        self.layers = nn.ModuleList(SwinStage(c, depth, last=c == self.channels[-1]) for c, depth in zip(self.channels, self.depths, strict=True))
+        sizes = zip(self.channels, self.depths, strict=True)
+        self.layers = nn.ModuleList(SwinStage(c, depth, last=c == self.channels[-1]) for c, depth in sizes)
         for index, c in enumerate(self.channels):
             self.add_module(f"norm{index}", nn.LayerNorm(c))
 
@@ -30,9 +33,9 @@ class SwinT(nn.Module):
         x = self.patch_embed(stem)
         maps = []
         for index, stage in enumerate(self.layers):
-            for block in stage.blocks:
-                x = block(x)
-            maps.append(getattr(self, f"norm{index}")(x).permute(0, 3, 1, 2))
+            assert isinstance(stage, SwinStage)
+            x = stage(x)
+            maps.append(self.get_submodule(f"norm{index}")(x).permute(0, 3, 1, 2))
             if stage.downsample is not None:
                 x = stage.downsample(x)
         return maps
@@ -56,7 +59,12 @@ class SwinStage(nn.Module):
     def __init__(self, channels: int, depth: int, last: bool):
         super().__init__()
         self.blocks = nn.ModuleList(SwinBlock(channels, shift=SHIFT if index % 2 else 0) for index in range(depth))
-        self.downsample = None if last else PatchMerging(channels)
+        self.downsample = None if last else PatchMerging(channels)  # called by the backbone, which also wants what comes before
+
+    def forward(self, x: Tensor) -> Tensor:
+        for block in self.blocks:
+            x = block(x)
+        return x
 
 
 class SwinBlock(nn.Module):
@@ -86,6 +94,8 @@ class SwinBlock(nn.Module):
 
 class WindowAttention(nn.Module):
     """Multi-head attention within windows with a learned bias for each offset: ``(B, N, 49, C)``, N windows."""
+
+    relative_position_index: Tensor
 
     def __init__(self, channels: int):
         super().__init__()
