@@ -51,7 +51,7 @@ def test_nobody(nobody: dict[str, Tensor], picture: Tensor) -> None:
 
 def test_half_the_bits_give_nearly_the_same(everybody: dict[str, Tensor], picture: Tensor) -> None:
     half, single = prepare(build(everybody), torch.bfloat16), prepare(build(everybody))
-    assert half.get_submodule("trans.layers.0.blocks.0.mlp.fc1").weight.dtype == torch.bfloat16
+    assert half.get_submodule("trans.layers.0.blocks.0.mlp.fc1.linear").weight.dtype == torch.bfloat16
     with torch.inference_mode():
         (people,), (exact,) = (find_people(n, normalise(picture[None])) for n in (half, single))
     assert people.alphas.dtype == torch.float32

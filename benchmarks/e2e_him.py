@@ -1,0 +1,134 @@
+"""E2E-HIM's straightforward network against the path that ships, on one made-up picture, with made-up weights.
+
+    python benchmarks/e2e_him.py [--threads 2] [--rounds 5] [--people 6] [--side 640] [--precision float32]
+
+Straightforward is ``E2EHIMNetwork.forward``: every step as the paper has it, for all twenty queries. Rounds of the two alternate,
+so that both meet the same machine; the best round of each counts. Peak memory is of a process of its own for each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from instmatt_core.matting.e2e_him.inference import People, find_people, prepare
+from instmatt_core.matting.e2e_him.network import build
+from instmatt_core.matting.e2e_him.system import PRECISIONS, normalise
+
+TESTS = Path(__file__).parent.parent / "tests" / "matting"
+PATHS = ("straightforward", "shipped")
+BIAS = "globalfcnum.layers.1.bias"
+
+
+def scene(side: int, people: int) -> tuple[dict[str, Tensor], Tensor]:
+    """Weights that see so many people in the picture, and the picture."""
+    sys.path.insert(0, str(TESTS))
+    from deterministic_weights import deterministic_state
+
+    state = deterministic_state(json.loads((TESTS / "e2e_him" / "golden" / "manifest.json").read_text("utf-8")))
+    coarse = torch.rand(1, 3, 20, 20, generator=torch.Generator().manual_seed(0))
+    image = normalise(torch.nn.functional.interpolate(coarse, size=(side, side), mode="bicubic").clamp(0, 1))
+    with torch.inference_mode():
+        logits = build(state).perception(image).logits[0]
+    margins = [*(logits[:, 1] - logits[:, 0]).sort(descending=True).values.tolist(), -99.0]
+    return {**state, BIAS: state[BIAS] - torch.tensor([0, (margins[people - 1] + margins[people]) / 2])}, image
+
+
+def path(name: str, state: dict[str, Tensor], dtype: torch.dtype) -> Callable[[Tensor], object]:
+    """One of the two as a function of the picture."""
+    network = build(state)
+    return network if name == "straightforward" else partial(find_people, prepare(network, dtype))
+
+
+def agreement(all_queries: tuple[Tensor, Tensor, Tensor], people: People) -> str:
+    """What the two paths' results have in common."""
+    logits, alphas, trimaps = (part[0] for part in all_queries)
+    person = logits[:, 1] > logits[:, 0]
+    if int(person.sum()) != len(people.scores):
+        return f"{int(person.sum())} and {len(people.scores)} people: no agreement"
+    mine = torch.nn.functional.interpolate(people.trimaps, scale_factor=8, mode="bilinear").argmax(1)
+    theirs = trimaps[person].argmax(1)
+
+    def final(labels: Tensor, alpha: Tensor) -> Tensor:
+        return torch.where(labels == 1, alpha, labels / 2) * 255
+
+    levels = (final(mine, people.alphas) - final(theirs, alphas[person])).abs()
+    return (
+        f"{len(people.scores)} people; largest difference of alphas {(people.alphas - alphas[person]).abs().max():.1e}, "
+        f"labels that differ {(mine != theirs).float().mean():.4%}, final mattes within 2 of 255 levels {(levels <= 2).float().mean():.3%}"
+    )
+
+
+def measure_peak(name: str, scene_file: Path, dtype: torch.dtype) -> None:
+    """Print, in MB, what one picture adds to a process that holds the network, and that process's peak (Linux)."""
+    stored = load_file(scene_file)
+    image = stored.pop("image")
+    run = path(name, stored, dtype)
+    del stored
+    with torch.inference_mode():
+        run(image[..., :64, :64].contiguous())  # what any first call allocates
+        gc.collect()
+        before = memory("VmRSS")
+        run(image)
+    print(f"{name:15} peak memory {memory('VmHWM'):6.0f} MB, of which the picture added {memory('VmHWM') - before:5.0f} MB")
+
+
+def memory(field: str) -> float:
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
+    return int(line.split()[1]) / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--people", type=int, default=6)
+    parser.add_argument("--side", type=int, default=640)
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
+    parser.add_argument("--measure-peak", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    dtype = PRECISIONS[options.precision]
+    if options.measure_peak:
+        name, scene_file = options.measure_peak
+        return measure_peak(name, Path(scene_file), dtype)
+
+    state, image = scene(options.side, options.people)
+    paths = {name: path(name, state, dtype) for name in PATHS}
+    wall: dict[str, list[float]] = {name: [] for name in paths}
+    cpu: dict[str, list[float]] = {name: [] for name in paths}
+    results = {}
+    with torch.inference_mode():
+        for _ in range(options.rounds):
+            for name, run in paths.items():
+                start, start_cpu = time.perf_counter(), time.process_time()
+                results[name] = run(image)
+                wall[name].append(time.perf_counter() - start)
+                cpu[name].append(time.process_time() - start_cpu)
+    print(agreement(results["straightforward"], results["shipped"][0]))
+    for label, times in (("wall", wall), ("CPU", cpu)):
+        best = {name: min(values) for name, values in times.items()}
+        figures = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in best.items())
+        print(f"{label:4} time: {figures}, ratio {best['straightforward'] / best['shipped']:.2f}")
+    with tempfile.TemporaryDirectory() as folder:
+        scene_file = Path(folder) / "scene.safetensors"
+        save_file({**state, "image": image}, scene_file)
+        for name in paths:
+            command = [sys.executable, __file__, "--measure-peak", name, str(scene_file), "--precision", options.precision]
+            subprocess.run([*command, "--threads", str(options.threads)], check=True)
+
+
+if __name__ == "__main__":
+    main()
