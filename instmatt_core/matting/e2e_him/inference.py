@@ -66,6 +66,8 @@ def find_people(network: E2EHIMNetwork, images: Tensor) -> list[People]:
     seen = network.perception(images)
     is_person = seen.logits[..., 1] > seen.logits[..., 0]
     features = network.decoder(seen, network.guidance(seen)) if is_person.any() else None
+    logits, queries = seen.logits, seen.queries
+    del seen  # its maps are large
     found = []
     for b, person in enumerate(is_person):
         if features is None or not person.any():
@@ -73,8 +75,8 @@ def find_people(network: E2EHIMNetwork, images: Tensor) -> list[People]:
             found.append(People(torch.zeros(0), torch.zeros(0, 3, height // 8, width // 8), torch.zeros(0, height, width)))
             continue
         own = Features(features.trimap[b, None], features.alpha[b, None])
-        kernels = network.decoder.kernels(seen.queries[b, None, person])
-        scores = seen.logits[b, person].softmax(-1)[:, 1]
+        kernels = network.decoder.kernels(queries[b, None, person])
+        scores = logits[b, person].softmax(-1)[:, 1]
         trimaps = network.decoder.trimaps(own, kernels)[0]
         alphas = fused_alphas(network.decoder, own, images[b, None], kernels)[0]
         found.append(People(scores.cpu(), trimaps.cpu(), alphas.cpu()))
@@ -128,7 +130,8 @@ class PointwiseLinear(nn.Module):
 def fused_alphas(decoder: Decoder, features: Features, image: Tensor, kernels: Kernels) -> Tensor:
     """:meth:`Decoder.alphas` of one picture, ``(1, N, H, W)``.
 
-    The convolutions pad with zeros, each by itself, which one convolution cannot repeat; the outermost two pixels are made the long way.
+    At the border upsampling repeats the edge and each convolution pads with zeros by itself, which one convolution cannot do; the
+    outermost three pixels are made the long way.
     """
     feature_map = features.alpha.to(image.dtype)
     first, second = decoder.c1
@@ -144,7 +147,7 @@ def fused_alphas(decoder: Decoder, features: Features, image: Tensor, kernels: K
 
     both = F.conv_transpose2d(kernel, first.weight)  # (N, 131, 5, 5): two correlations after each other are one with the kernels convolved
     both_bias = bias + torch.einsum("nmyx,m->n", kernel, first.bias)
-    phases = F.conv2d(F.pad(feature_map, (2, 2, 2, 2), mode="replicate"), upsampled_kernel(both[:, :-3]))
+    phases = F.conv2d(feature_map, upsampled_kernel(both[:, :-3]), padding=2)
     alphas = F.conv2d(image, both[:, -3:], both_bias, padding=2)
     height, width = feature_map.shape[2:]
     for i in (0, 1):
@@ -154,7 +157,7 @@ def fused_alphas(decoder: Decoder, features: Features, image: Tensor, kernels: K
 
     for axis in (2, 3):
         for side in ("start", "end"):
-            keep, near, seen = (slice(n) if side == "start" else slice(-n, None) for n in (2, 4, 3))
+            keep, near, seen = (slice(n) if side == "start" else slice(-n, None) for n in (3, 5, 3))
             strip = upsample(feature_map[edge(axis, seen)])[edge(axis, near)]
             alphas[edge(axis, keep)] = long_way(strip, image[edge(axis, near)])[edge(axis, keep)]
     return alphas.clamp_(0, 1)

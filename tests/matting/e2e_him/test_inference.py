@@ -35,11 +35,11 @@ def test_kernel_for_the_small_map_is_the_kernel_after_upsampling() -> None:
     generator = torch.Generator().manual_seed(0)
     small, kernel = torch.randn(1, 2, 9, 11, generator=generator), torch.randn(3, 2, 5, 5, generator=generator)
     expected = F.conv2d(upsample(small), kernel, padding=2)[0]
-    phases = F.conv2d(F.pad(small, (2, 2, 2, 2), mode="replicate"), upsampled_kernel(kernel)).view(2, 2, 3, 10, 12)
+    phases = F.conv2d(small, upsampled_kernel(kernel), padding=2).view(2, 2, 3, 10, 12)
     for i in (0, 1):
         for j in (0, 1):
             found = phases[i, j, :, i : i + 9, j : j + 11]
-            torch.testing.assert_close(found[:, 1:-1, 1:-1], expected[:, i::2, j::2][:, 1:-1, 1:-1], atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(found[:, 2:-2, 2:-2], expected[:, i::2, j::2][:, 2:-2, 2:-2], atol=1e-5, rtol=1e-5)
 
 
 def test_nobody(nobody: dict[str, Tensor], picture: Tensor) -> None:
