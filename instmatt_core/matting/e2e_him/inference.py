@@ -110,7 +110,7 @@ def add_upsampled_conv(y: Tensor, coarse: Tensor, weight: Tensor) -> None:
     height = coarse.shape[2]
     for top in range(0, height, BAND):
         bottom = min(height, top + BAND)
-        above, below = min(top, 2), min(height - bottom, 2)  # an upsampled row reads two rows, a convolved one three upsampled
+        above, below = int(top > 0), int(bottom < height)  # the kernel reaches one upsampled row beyond the band, made of one more row
         band = upsample(coarse[:, :, top - above : bottom + below])
         rows = F.conv2d(band, weight, padding=1)
         y[:, :, 2 * top : 2 * bottom] += rows[:, :, 2 * above : rows.shape[2] - 2 * below]

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from instmatt_core.matting.e2e_him import inference
 from instmatt_core.matting.e2e_him.blocks import upsample
 from instmatt_core.matting.e2e_him.inference import find_people, prepare, upsampled_kernel
 from instmatt_core.matting.e2e_him.network import E2EHIMNetwork, build
@@ -40,6 +41,29 @@ def test_kernel_for_the_small_map_is_the_kernel_after_upsampling() -> None:
         for j in (0, 1):
             found = phases[i, j, :, i : i + 9, j : j + 11]
             torch.testing.assert_close(found[:, 2:-2, 2:-2], expected[:, i::2, j::2][:, 2:-2, 2:-2], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_convolution_of_an_upsampled_map_by_bands(monkeypatch: pytest.MonkeyPatch, k: int) -> None:
+    monkeypatch.setattr(inference, "BAND", 3)
+    generator = torch.Generator().manual_seed(0)
+    coarse, weight = torch.randn(2, 4, 11, 7, generator=generator), torch.randn(5, 4, k, k, generator=generator)
+    y = torch.randn(2, 5, 22, 14, generator=generator)
+    expected = y + F.conv2d(upsample(coarse), weight, padding=k // 2)
+    inference.add_upsampled_conv(y, coarse, weight)
+    torch.testing.assert_close(y, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_somebody_and_nobody_in_one_batch(prepared: E2EHIMNetwork, picture: Tensor) -> None:
+    images = normalise(torch.stack((picture, picture.flip(2))))
+    bias = prepared.get_submodule("globalfcnum.layers.1").bias
+    with torch.inference_mode():
+        logits = prepared.perception(images).logits
+        most = (logits[..., 1] - logits[..., 0]).amax(1)
+        bias[1] -= most.mean()  # between the two
+        counts = [len(people.alphas) for people in find_people(prepared, images)]
+        bias[1] += most.mean()
+    assert min(counts) == 0 < max(counts)
 
 
 def test_nobody(nobody: dict[str, Tensor], picture: Tensor) -> None:
