@@ -98,6 +98,12 @@ class InstanceMattes:
         """Height, width."""
         return self.alphas.shape[1], self.alphas.shape[2]
 
+    @classmethod
+    def from_alphas(cls, alphas: Tensor, scores: Tensor, info: dict[str, Any]) -> InstanceMattes:
+        """Left to right, boxes measured at 0.5; who is nowhere above 0.5 is dropped."""
+        keep = (alphas > 0.5).flatten(1).any(1)
+        return left_to_right(cls(alphas[keep], mask_boxes(alphas[keep]), scores[keep], info))
+
     def cutouts(self, image: Any) -> list[Tensor]:
         """Each person as straight-alpha RGBA ``(4, H, W)`` with the old background's colour removed from soft edges.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,24 +13,62 @@ from torch import Tensor
 
 from .errors import GuidanceError, UsageError
 from .image import as_image, fit, resize
-from .instances import InstanceMasks, InstanceMattes, left_to_right, mask_boxes, share
+from .instances import InstanceMasks, InstanceMattes, mask_boxes, share
 from .progress import Progress, silent, stage
 
 
-def _blazepose(device: torch.device) -> Any:
+@dataclass(frozen=True)
+class Options:
+    """What may be said about a system beside its name.
+
+    Attributes:
+        weights: a name of the catalogue, a ``.safetensors`` file or ``hf:owner/repo/file``; None takes the system's own entry.
+        compat: "default", or "paper" to repeat the authors' script.
+        precision: "auto", "float32", "bfloat16" or "float16".
+        memory_mb: about how much memory the matting may take; None leaves it to the system.
+    """
+
+    device: torch.device
+    weights: str | Path | None = None
+    compat: str = "default"
+    precision: str = "auto"
+    memory_mb: int | None = None
+
+
+def _blazepose(options: Options) -> Any:
     from .detect.blazepose import BlazePose
 
-    return BlazePose(device)
+    return BlazePose(options.device)
 
 
-def _closed_form(device: torch.device) -> Any:
+def _closed_form(options: Options) -> Any:
     from .matting.closed_form import ClosedForm
 
+    if options.weights is not None or options.compat != "default":
+        raise UsageError("closed-form has no weights and no paper's way; name another matting system with them")
     return ClosedForm()
 
 
-DETECTORS: dict[str, Callable[[torch.device], Any]] = {"blazepose": _blazepose}
-MATTING: dict[str, Callable[[torch.device], Any]] = {"closed-form": _closed_form}
+def _instmatt(options: Options) -> Any:
+    from .matting.instmatt import InstMatt
+    from .weights import load_weights
+
+    state = load_weights(options.weights or "instmatt", system="instmatt")
+    budget = {} if options.memory_mb is None else {"memory_mb": options.memory_mb}
+    return InstMatt(state, compat=options.compat, precision=options.precision, device=options.device, **budget)
+
+
+def _e2e_him(options: Options) -> Any:
+    from .matting.e2e_him import E2EHIM
+    from .weights import load_weights
+
+    state = load_weights(options.weights or "e2e-him", system="e2e-him")
+    return E2EHIM(state, compat=options.compat, precision=options.precision, device=options.device)
+
+
+DETECTORS: dict[str, Callable[[Options], Any]] = {"blazepose": _blazepose}
+MATTING: dict[str, Callable[[Options], Any]] = {"closed-form": _closed_form, "instmatt": _instmatt}
+END_TO_END: dict[str, Callable[[Options], Any]] = {"e2e-him": _e2e_him}  # picture to mattes, without a detector
 
 
 class Pipeline:
@@ -37,19 +76,21 @@ class Pipeline:
 
     Args:
         detector: a name in ``DETECTORS``, or any callable ``(image, progress) -> InstanceMasks``.
-        matting: a name in ``MATTING``, or any callable ``(image, instances, progress) -> (K, H, W)``.
+        matting: a name in ``MATTING``, or any callable ``(image, instances, progress) -> (K, H, W)``; or a name in ``END_TO_END``,
+            which needs no detector and takes no masks.
         device: "auto", "cpu", "cuda", "mps", or a torch device.
+        options: of the matting system: ``weights``, ``compat``, ``precision``, ``memory_mb``; see :class:`Options`.
 
     Raises:
         UsageError: a name is not known or the device is not there.
     """
 
-    def __init__(self, detector: Any = "blazepose", matting: Any = "closed-form", device: str | torch.device = "auto"):
-        self.device = pick_device(device)
+    def __init__(self, detector: Any = "blazepose", matting: Any = "closed-form", device: str | torch.device = "auto", **options: Any):
+        self.options = Options(pick_device(device), **options)
         self._detector, self._matting = detector, matting
         self._parts: dict[str, Any] = {}
         self._lock = threading.Lock()
-        for kind, value, known in (("detector", detector, DETECTORS), ("matting", matting, MATTING)):
+        for kind, value, known in (("detector", detector, DETECTORS), ("matting", matting, {**MATTING, **END_TO_END})):
             if isinstance(value, str) and value not in known:
                 raise UsageError(f"no {kind} is called {value!r}; there is {', '.join(known)}")
 
@@ -60,13 +101,18 @@ class Pipeline:
 
     @property
     def matting(self) -> Any:
-        """The matting step, loaded on first use."""
-        return self._part("matting", self._matting, MATTING)
+        """The matting step or the end-to-end system, loaded on first use."""
+        return self._part("matting", self._matting, {**MATTING, **END_TO_END})
 
-    def _part(self, kind: str, value: Any, known: dict[str, Callable[[torch.device], Any]]) -> Any:
+    def load(self) -> Pipeline:
+        """Load the matting system now, so that missing weights are told before any picture is read; returns itself."""
+        self._part("matting", self._matting, {**MATTING, **END_TO_END})
+        return self
+
+    def _part(self, kind: str, value: Any, known: dict[str, Callable[[Options], Any]]) -> Any:
         with self._lock:
             if kind not in self._parts:
-                self._parts[kind] = known[value](self.device) if isinstance(value, str) else value
+                self._parts[kind] = known[value](self.options) if isinstance(value, str) else value
             return self._parts[kind]
 
     def __call__(
@@ -92,23 +138,40 @@ class Pipeline:
         picture = as_image(image)
         size = (picture.shape[1], picture.shape[2])
         working = resize(picture, fit(size, max_side))
-        if masks is None:
-            people = self.detector(working, stage(progress, "finding people", 0.0, 0.4))
-            used = _name(self.detector)
+        if isinstance(self._matting, str) and self._matting in END_TO_END:
+            if masks is not None:
+                raise UsageError(f"{self._matting} finds people by itself and takes no masks")
+            found = self.matting(working, stage(progress, "matting", 0.0, 0.95))
+            alphas, scores, used = found.alphas, found.scores, self._matting
         else:
-            people = _fit_masks(masks, size, (working.shape[1], working.shape[2]))
-            used = "masks"
-        alphas = self.matting(working, people, stage(progress, "matting", 0.4, 0.95)) if len(people) else people.masks
-        alphas = share(resize(alphas, size).clamp(0, 1))
-        keep = (alphas > 0.5).flatten(1).any(1)
-        mattes = InstanceMattes(alphas[keep], mask_boxes(alphas[keep]), people.scores[keep])
+            if masks is None:
+                people = self.detector(working, stage(progress, "finding people", 0.0, 0.4))
+                used = _name(self.detector)
+            else:
+                people = _fit_masks(masks, size, (working.shape[1], working.shape[2]))
+                used = "masks"
+            alphas = self.matting(working, people, stage(progress, "matting", 0.4, 0.95)) if len(people) else people.masks
+            scores = people.scores
+        alphas, info = resize(alphas, size).clamp(0, 1), {"detector": used, "matting": _name(self.matting)}
         stage(progress, "done", 0.95, 1.0)(1.0)
-        return replace(left_to_right(mattes), info={"detector": used, "matting": _name(self.matting)})
+        if self.options.compat == "paper":  # everybody, in the script's order, overlaps and all
+            return InstanceMattes(alphas, mask_boxes(alphas), scores, info)
+        return InstanceMattes.from_alphas(share(alphas), scores, info)
 
 
-def matte(image: Any, *, detector: Any = "blazepose", matting: Any = "closed-form", device: str = "auto", **options: Any) -> InstanceMattes:
-    """One alpha matte per person of a picture, in one call; ``options`` as for :meth:`Pipeline.__call__`."""
-    return Pipeline(detector, matting, device)(image, **options)
+def matte(
+    image: Any,
+    *,
+    detector: Any = "blazepose",
+    matting: Any = "closed-form",
+    device: str = "auto",
+    masks: InstanceMasks | Tensor | None = None,
+    max_side: int | None = None,
+    progress: Progress = silent,
+    **options: Any,
+) -> InstanceMattes:
+    """One alpha matte per person of a picture, in one call; arguments as for :class:`Pipeline` and :meth:`Pipeline.__call__`."""
+    return Pipeline(detector, matting, device, **options)(image, masks=masks, max_side=max_side, progress=progress)
 
 
 def pick_device(device: str | torch.device) -> torch.device:

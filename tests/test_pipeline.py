@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,3 +92,26 @@ def test_import_and_help_are_light() -> None:
 def test_public_names_exist() -> None:
     for name in instmatt_core.__all__:
         assert getattr(instmatt_core, name) is not None
+
+
+def test_end_to_end_systems_take_no_masks(monkeypatch: pytest.MonkeyPatch) -> None:
+    from instmatt_core import pipeline
+
+    def everyone(image: torch.Tensor, progress: Any) -> instmatt_core.InstanceMattes:
+        alphas = torch.zeros(2, *image.shape[1:])
+        alphas[0, :, 6:], alphas[1, :, :3] = 0.9, 0.8
+        return instmatt_core.InstanceMattes(alphas, torch.zeros(2, 4), torch.tensor([0.7, 0.6]))
+
+    monkeypatch.setitem(pipeline.END_TO_END, "everyone", lambda options: everyone)
+    chain = instmatt_core.Pipeline(matting="everyone", device="cpu")
+    mattes = chain(torch.rand(3, 8, 10))
+    assert mattes.scores.tolist() == pytest.approx([0.6, 0.7])  # left to right
+    with pytest.raises(instmatt_core.UsageError, match="takes no masks"):
+        chain(torch.rand(3, 8, 10), masks=torch.ones(1, 8, 10))
+
+
+def test_options_reach_the_matting_system() -> None:
+    with pytest.raises(instmatt_core.UsageError, match="closed-form has no weights"):
+        instmatt_core.Pipeline(weights="instmatt", device="cpu").load()
+    with pytest.raises(instmatt_core.WeightsError, match="instmatt weights convert"):
+        instmatt_core.Pipeline(matting="instmatt", device="cpu").load()

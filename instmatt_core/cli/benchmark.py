@@ -39,9 +39,8 @@ def run(options: argparse.Namespace) -> int:
     from ..data.layouts import Truth
     from ..data.scan import summarise
     from ..errors import InstMattError
-    from ..pipeline import Pipeline
 
-    pipeline = Pipeline(options.detector, options.matting, options.device)
+    pipeline = matte.pipeline_of(options)
     dataset = data.open_with_progress(options)
     if dataset.problems:
         print(f"instmatt: {options.dataset}: problems\n{summarise(dataset.problems)}", file=sys.stderr)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SAVES = ("alpha", "cutout", "overlay")
 EXAMPLE = Path(__file__).parent.parent / "example" / "two_people.jpg"
-MODEL_OPTIONS = ("detector", "matting", "max_side", "device")
+MODEL_OPTIONS = ("detector", "matting", "weights", "compat", "precision", "memory", "max_side", "device")
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,31 @@ def register(commands: Any) -> None:
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """The options that decide what mattes look like; their names are ``MODEL_OPTIONS``."""
     parser.add_argument("--detector", default="blazepose", metavar="NAME", help="what finds people (default: %(default)s)")
-    parser.add_argument("--matting", default="closed-form", metavar="NAME", help="what makes mattes (default: %(default)s)")
+    parser.add_argument(
+        "--matting", default="closed-form", metavar="NAME", help="what makes mattes: closed-form, instmatt, e2e-him (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--weights", metavar="SPEC", help="of the matting system: a name, FILE.safetensors or hf:owner/repo/file.safetensors"
+    )
+    parser.add_argument(
+        "--compat", default="default", choices=("default", "paper"), help="paper: as the authors' script, accidents included"
+    )
+    parser.add_argument("--precision", default="auto", choices=("auto", "float32", "bfloat16", "float16"), help="of the matting network")
+    parser.add_argument(
+        "--memory", type=_positive, metavar="MB", help="about what the matting network may take; larger work is done in tiles"
+    )
     parser.add_argument(
         "--max-side", type=_positive, metavar="PX", help="work on a picture no larger than this; mattes keep the original size"
     )
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+
+
+def pipeline_of(options: argparse.Namespace) -> Pipeline:
+    """What the model options ask for, its matting system loaded."""
+    from ..pipeline import Pipeline
+
+    asked = {"weights": options.weights, "compat": options.compat, "precision": options.precision, "memory_mb": options.memory}
+    return Pipeline(options.detector, options.matting, options.device, **asked).load()
 
 
 def run(options: argparse.Namespace) -> int:
@@ -63,11 +83,10 @@ def run(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from ..errors import ImageError, UsageError
-    from ..pipeline import Pipeline
 
     if bool(options.paths) == options.example:
         raise UsageError("give pictures or folders, or --example")
-    pipeline = Pipeline(options.detector, options.matting, options.device)
+    pipeline = pipeline_of(options)
     failed = 0
     pictures: list[Path] = []
     for path in [EXAMPLE] if options.example else options.paths:

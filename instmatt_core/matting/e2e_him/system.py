@@ -11,7 +11,7 @@ from torch import Tensor
 from ...errors import UsageError
 from ...guidance import BACKGROUND, FOREGROUND, UNKNOWN
 from ...image import resize
-from ...instances import InstanceMattes, left_to_right, mask_boxes, share
+from ...instances import InstanceMattes, share
 from ..closed_form import solve_trimap
 from . import paper
 from .inference import People, find_people, prepare
@@ -95,9 +95,7 @@ class E2EHIM:
                 alphas[k] = self.refine(image, trimap)
             else:
                 alphas[k] = torch.where(trimap == UNKNOWN, resize(alpha, size), trimap)
-        alphas = share(alphas.clamp_(0, 1))
-        keep = (alphas > 0.5).flatten(1).any(1)
-        return left_to_right(InstanceMattes(alphas[keep], mask_boxes(alphas[keep]), people.scores[keep], {"matting": self.name}))
+        return InstanceMattes.from_alphas(share(alphas.clamp_(0, 1)), people.scores, {"matting": self.name})
 
 
 def normalise(images: Tensor) -> Tensor:
