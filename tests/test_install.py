@@ -25,7 +25,7 @@ def run(script: Path, *options: str) -> tuple[int, list[str]]:
 def pack(tmp_path: Path) -> Path:
     """A copy of what it looks at."""
     bundled = Path("instmatt_core") / "weights" / "bundled"
-    shutil.copytree(ROOT / bundled, tmp_path / bundled)
+    shutil.copytree(ROOT / bundled, tmp_path / bundled, ignore=shutil.ignore_patterns("__pycache__"))
     return Path(shutil.copy(ROOT / "install.py", tmp_path))
 
 
