@@ -27,7 +27,7 @@ from instmatt_core.matting.e2e_him.inference import People, find_people, prepare
 from instmatt_core.matting.e2e_him.network import build
 from instmatt_core.matting.e2e_him.system import PRECISIONS, normalise
 
-TESTS = Path(__file__).parent.parent / "tests" / "matting"
+TESTS = Path(__file__).parent.parent / "tests"
 PATHS = ("straightforward", "shipped")
 BIAS = "globalfcnum.layers.1.bias"
 
@@ -37,7 +37,7 @@ def scene(side: int, people: int) -> tuple[dict[str, Tensor], Tensor]:
     sys.path.insert(0, str(TESTS))
     from deterministic_weights import deterministic_state
 
-    state = deterministic_state(json.loads((TESTS / "e2e_him" / "golden" / "manifest.json").read_text("utf-8")))
+    state = deterministic_state(json.loads((TESTS / "matting" / "e2e_him" / "golden" / "manifest.json").read_text("utf-8")))
     coarse = torch.rand(1, 3, 20, 20, generator=torch.Generator().manual_seed(0))
     image = normalise(torch.nn.functional.interpolate(coarse, size=(side, side), mode="bicubic").clamp(0, 1))
     with torch.inference_mode():
