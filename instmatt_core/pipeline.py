@@ -135,6 +135,8 @@ class Pipeline:
             ImageError, GuidanceError: the input makes no sense.
             Cancelled: ``progress`` asked to stop.
         """
+        if max_side is not None and self.options.compat == "paper":
+            raise UsageError("the paper's way sizes pictures as the authors' script does; leave max_side out")
         picture = as_image(image)
         size = (picture.shape[1], picture.shape[2])
         working = resize(picture, fit(size, max_side))
