@@ -80,9 +80,8 @@ def compare(options: argparse.Namespace, people: int) -> None:
     levels = [(result * 255).round() for result in results.values()]
     difference = (levels[0] - levels[1]).abs()
     wall, cpu = ({name: min(t[i] for t in values) for name, values in times.items()} for i in (0, 1))
-    print(
-        f"K = {people}: {_ratio('wall', wall)}; {_ratio('CPU', cpu)}; {(difference <= 1).float().mean():.4%} of pixels within 1 of 255 levels"
-    )
+    close = (difference <= 1).float().mean()
+    print(f"K = {people}: {_ratio('wall', wall)}; {_ratio('CPU', cpu)}; {close:.4%} of pixels within 1 level of 255")
     rate, reach = counter.get_total_flops() / wall["straightforward"], matrix_product_rate()
     print(f"  straightforward: {rate / 1e9:.0f} GFLOP/s, {rate / reach:.0%} of a large matrix product's {reach / 1e9:.0f}")
     shape = ["--height", str(options.height), "--width", str(options.width), "--people", str(people), "--threads", str(options.threads)]
