@@ -23,9 +23,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from instmatt_core.matting.conventions import PRECISIONS, normalise
 from instmatt_core.matting.e2e_him.inference import People, find_people, prepare
 from instmatt_core.matting.e2e_him.network import build
-from instmatt_core.matting.e2e_him.system import PRECISIONS, normalise
 
 TESTS = Path(__file__).parent.parent / "tests"
 PATHS = ("straightforward", "shipped")

@@ -8,18 +8,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...errors import UsageError
 from ...guidance import BACKGROUND, FOREGROUND, UNKNOWN
 from ...image import resize
 from ...instances import InstanceMattes, share
 from ..closed_form import solve_trimap
+from ..conventions import dtype_of, normalise
 from . import paper
 from .inference import People, find_people, prepare
 from .network import build
 
 SIDE = 640  # the network was trained on pictures of SIDE x SIDE px
 STEP = 32
-PRECISIONS = {"auto": torch.float32, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 Refine = Callable[[Tensor, Tensor], Tensor]
 
@@ -55,12 +54,9 @@ class E2EHIM:
         refine: Refine | None = solve_trimap,
         backbone: str = "swin-t",
     ):
-        if compat not in ("default", "paper"):
-            raise UsageError(f"compat is default or paper, not {compat!r}")
-        if precision not in PRECISIONS:
-            raise UsageError(f"precision is one of {', '.join(PRECISIONS)}, not {precision!r}")
+        dtype = dtype_of(precision, compat)
         self.compat, self.refine, self.device = compat, refine, torch.device(device)
-        self._network = prepare(build(state, backbone), PRECISIONS[precision]).to(self.device)
+        self._network = prepare(build(state, backbone), dtype).to(self.device)
 
     def __call__(self, image: Tensor, progress: Callable[[float], None] = lambda share: None) -> InstanceMattes:
         """Mattes of everyone in ``image (3, H, W)``, RGB in [0, 1], at its own size."""
@@ -96,12 +92,6 @@ class E2EHIM:
             else:
                 alphas[k] = torch.where(trimap == UNKNOWN, resize(alpha, size), trimap)
         return InstanceMattes.from_alphas(share(alphas.clamp_(0, 1)), people.scores, {"matting": self.name})
-
-
-def normalise(images: Tensor) -> Tensor:
-    """``(B, 3, H, W)`` in [0, 1] to what the network expects, by ImageNet's mean and deviation."""
-    mean, deviation = (images.new_tensor(values)[:, None, None] for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
-    return (images - mean) / deviation
 
 
 def network_size(size: Sequence[int]) -> tuple[int, int]:

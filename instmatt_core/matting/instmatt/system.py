@@ -8,19 +8,19 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ...errors import GuidanceError, UsageError
+from ...errors import GuidanceError
 from ...guidance import tri_masks
 from ...instances import InstanceMasks, TriMasks, share
+from ..conventions import dtype_of, normalise
 from . import paper, tiles
 from .fusion import fuse
 from .inference import FastRefiner, Generator, refine_pass
 from .network import build
-from .preprocess import crop, normalise, pad
+from .padding import crop, pad
 from .windows import choose, disagreement, duplicates, window_side
 
 CHANGED = 0.01  # an instance whose target moved further than this in a pass is refined again
 PASSES = {"default": 3, "paper": 2}
-PRECISIONS = {"auto": torch.float32, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -76,13 +76,10 @@ class InstMatt:
         max_side: int = paper.MAX_SIDE,
         precision: str = "auto",
     ):
-        if compat not in PASSES:
-            raise UsageError(f"compat is one of {', '.join(PASSES)}, not {compat!r}")
-        if precision not in PRECISIONS:
-            raise UsageError(f"precision is one of {', '.join(PRECISIONS)}, not {precision!r}")
+        dtype = dtype_of(precision, compat)
         network = build(state).to(device)
         self.compat, self.device, self.memory_mb, self.max_side = compat, torch.device(device), memory_mb, max_side
-        self._generator = Generator(network, PRECISIONS[precision])
+        self._generator = Generator(network, dtype)
         self._refiner = FastRefiner(network.refiner)
 
     def __call__(self, image: Tensor, instances: InstanceMasks, progress: Callable[[float], None] = lambda share: None) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .preprocess import MARGIN
+from .padding import MARGIN
 
 MEMORY_MB = 2000
 BYTES = (700, 200)  # per px of a tile: for the network, and for each instance's feature, alphas and tri-mask

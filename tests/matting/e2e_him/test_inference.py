@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from instmatt_core.matting.conventions import normalise
 from instmatt_core.matting.e2e_him import inference
 from instmatt_core.matting.e2e_him.blocks import upsample
 from instmatt_core.matting.e2e_him.inference import find_people, prepare, upsampled_kernel
 from instmatt_core.matting.e2e_him.network import E2EHIMNetwork, build
-from instmatt_core.matting.e2e_him.system import normalise
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from instmatt_core.errors import WeightsError
 from instmatt_core.image import as_image
+from instmatt_core.matting.conventions import normalise
 from instmatt_core.matting.e2e_him import paper
 from instmatt_core.matting.e2e_him.network import E2EHIMNetwork, build
-from instmatt_core.matting.e2e_him.system import normalise
 
 
 def test_deterministic_weights_are_those_of_the_golden_cases(manifest: dict[str, Any], state: dict[str, Tensor]) -> None:

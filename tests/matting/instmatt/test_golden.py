@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from instmatt_core.matting.conventions import normalise
 from instmatt_core.matting.instmatt import InstMatt
 from instmatt_core.matting.instmatt.inference import Generator, refine_pass
 from instmatt_core.matting.instmatt.network import InstMattNetwork, build
+from instmatt_core.matting.instmatt.padding import pad
 from instmatt_core.matting.instmatt.paper import shrink, tri_masks
-from instmatt_core.matting.instmatt.preprocess import normalise, pad
 from instmatt_core.matting.instmatt.system import TriMattes
 from instmatt_core.matting.instmatt.windows import choose, disagreement, duplicates, window_side
 

@@ -1,4 +1,4 @@
-"""Between pictures and the network's input: normalised, with a margin, sides multiples of 32."""
+"""Between pictures and the network's input: a margin, and sides that are multiples of 32."""
 
 from __future__ import annotations
 
@@ -9,13 +9,6 @@ from torch import Tensor
 from .network import STRIDE
 
 MARGIN = 32  # px of mirrored picture on every side
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's
-
-
-def normalise(image: Tensor) -> Tensor:
-    """``(3, H, W)`` in [0, 1] by ImageNet's mean and deviation."""
-    mean, deviation = (image.new_tensor(values)[:, None, None] for values in (MEAN, DEVIATION))
-    return (image - mean) / deviation
 
 
 def pad(maps: Tensor) -> Tensor:
