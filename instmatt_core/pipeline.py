@@ -41,6 +41,26 @@ def _blazepose(options: Options) -> Any:
     return BlazePose(options.device)
 
 
+def _mask_rcnn(options: Options) -> Any:
+    from .detect.mask_rcnn import MaskRcnn
+    from .weights import load_weights
+
+    return MaskRcnn(load_weights("mask-rcnn", system="mask-rcnn"), options.device)
+
+
+def _rf_detr(options: Options) -> Any:
+    from .detect.rf_detr import RfDetr
+    from .weights.store import resolve
+
+    return RfDetr.load(resolve("rf-detr-seg-medium").path, options.device)
+
+
+def _detectron2(options: Options) -> Any:
+    from .detect.detectron2 import Detectron2
+
+    return Detectron2(device=options.device)
+
+
 def _closed_form(options: Options) -> Any:
     from .matting.closed_form import ClosedForm
 
@@ -66,7 +86,12 @@ def _e2e_him(options: Options) -> Any:
     return E2EHIM(state, compat=options.compat, precision=options.precision, device=options.device)
 
 
-DETECTORS: dict[str, Callable[[Options], Any]] = {"blazepose": _blazepose}
+DETECTORS: dict[str, Callable[[Options], Any]] = {
+    "blazepose": _blazepose,
+    "mask-rcnn": _mask_rcnn,
+    "rf-detr-seg": _rf_detr,
+    "detectron2": _detectron2,
+}
 MATTING: dict[str, Callable[[Options], Any]] = {"closed-form": _closed_form, "instmatt": _instmatt}
 END_TO_END: dict[str, Callable[[Options], Any]] = {"e2e-him": _e2e_him}  # picture to mattes, without a detector
 

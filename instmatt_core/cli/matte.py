@@ -50,7 +50,13 @@ def register(commands: Any) -> None:
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """The options that decide what mattes look like; their names are ``MODEL_OPTIONS``."""
-    parser.add_argument("--detector", default="blazepose", metavar="NAME", help="what finds people (default: %(default)s)")
+    parser.add_argument(
+        "--detector",
+        default="blazepose",
+        metavar="NAME",
+        action=_Detector,
+        help="what finds people, or help for a list (default: %(default)s)",
+    )
     parser.add_argument(
         "--matting", default="closed-form", metavar="NAME", help="what makes mattes: closed-form, instmatt, e2e-him (default: %(default)s)"
     )
@@ -254,6 +260,18 @@ def versions() -> dict[str, str]:
     from .. import __version__
 
     return {"instmatt": __version__, "torch": version("torch"), "pymatting": version("pymatting")}
+
+
+class _Detector(argparse.Action):
+    """A name; ``help`` prints what there is and ends."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, value: Any, option: str | None = None) -> None:
+        if value == "help":
+            from ..detect import table
+
+            print(table())
+            parser.exit()
+        setattr(namespace, self.dest, value)
 
 
 def _saves(text: str) -> tuple[str, ...]:

@@ -1,1 +1,44 @@
 """Detectors: picture in, :class:`~instmatt_core.instances.InstanceMasks` out. One module or folder each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class About:
+    """What a user needs to know of a detector before choosing it."""
+
+    name: str
+    what: str
+    needs: str
+    licence: str
+
+
+ABOUT = (
+    About("blazepose", "MediaPipe's BlazePose, for several people", "nothing: in the package, works offline", "Apache-2.0"),
+    About(
+        "mask-rcnn",
+        "Mask R-CNN R50-FPN 3x, as InstMatt's paper has it; COCO mask AP 37",
+        "its weights, once: instmatt weights list mask-rcnn",
+        "code Apache-2.0, weights CC BY-SA 3.0",
+    ),
+    About(
+        "rf-detr-seg",
+        "RF-DETR-Seg medium; COCO mask AP 45; recommended where it can be had",
+        'pip install "instmatt[detectors]"; its weights: instmatt weights list rf-detr-seg-medium',
+        "Apache-2.0",
+    ),
+    About(
+        "detectron2",
+        "the paper's model by detectron2 itself; from Python any of its models",
+        "detectron2, built for your torch; it downloads its own weights",
+        "code Apache-2.0, weights CC BY-SA 3.0",
+    ),
+)
+
+
+def table() -> str:
+    """All detectors as text, one paragraph each."""
+    paragraphs = [f"{d.name}\n    {d.what}\n    needs: {d.needs}\n    licence: {d.licence}" for d in ABOUT]
+    return "\n".join([*paragraphs, "Instead of a detector: --masks DIR, one grey PNG per person."])

@@ -49,9 +49,8 @@ def pool(levels: list[Tensor], boxes: Tensor, bins: int) -> Tensor:
     fitting = (4 + torch.log2(sides / 224 + 1e-8)).floor().clamp(2, 5) - 2
     pooled = levels[0].new_zeros(len(boxes), levels[0].shape[1], bins, bins)
     for index, stride in enumerate(STRIDES[:4]):
-        here = (fitting == index).nonzero()[:, 0]
-        if len(here):
-            pooled[here] = roi_align(levels[index][0], boxes[here] / stride, bins)
+        here = fitting == index
+        pooled[here] = roi_align(levels[index][0], boxes[here] / stride, bins)
     return pooled
 
 

@@ -28,6 +28,8 @@ def roi_align(features: Tensor, boxes: Tensor, bins: int) -> Tensor:
         ``(N, C, bins, bins)``.
     """
     channels, height, width = features.shape
+    if not len(boxes):
+        return features.new_zeros(0, channels, bins, bins)
     cells = features.permute(1, 2, 0).contiguous()
     result = features.new_zeros(len(boxes), bins, bins, channels)
     sides = (boxes[:, 2:] - boxes[:, :2]).ceil()
