@@ -60,13 +60,12 @@ class RfDetr:
             raise UsageError(
                 f'rf-detr-seg needs transformers 5.17 or later ({error}); install it: pip install "instmatt[detectors]"'
             ) from error
+        architecture: Any = RfDetrForInstanceSegmentation
         folder = Path(weights).parent
         try:
             stated = json.loads((folder / "preprocessor_config.json").read_text("utf-8"))["size"]
             size = (stated["height"], stated["width"])
-            model, report = RfDetrForInstanceSegmentation.from_pretrained(
-                folder, local_files_only=True, use_safetensors=True, output_loading_info=True
-            )
+            model, report = architecture.from_pretrained(folder, local_files_only=True, use_safetensors=True, output_loading_info=True)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             raise WeightsError(f"{folder}: not a complete RF-DETR segmentation model ({error})") from error
         faults = [f"{kind} {key}" for kind in ("missing", "unexpected", "mismatched") for key in report[f"{kind}_keys"]]

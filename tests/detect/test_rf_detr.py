@@ -84,7 +84,7 @@ def test_what_is_wrong_is_said(folder: Path, tmp_path: Path, monkeypatch: pytest
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**config, "decoder_layers": 3}))
-    with pytest.raises(WeightsError, match="missing .*layers.2"):
+    with pytest.raises(WeightsError, match=r"missing .*layers\.2"):
         RfDetr.load(tmp_path / "model.safetensors")
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(UsageError, match=r"instmatt\[detectors\]"):

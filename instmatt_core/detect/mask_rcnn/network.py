@@ -19,6 +19,11 @@ EPS = 1e-5  # of the norms
 class FrozenNorm(nn.Module):
     """Batch norm with fixed statistics; it exists only to receive them, see :func:`fold_norms`."""
 
+    weight: Tensor
+    bias: Tensor
+    running_mean: Tensor
+    running_var: Tensor
+
     def __init__(self, channels: int):
         super().__init__()
         for name in ("weight", "bias", "running_mean", "running_var"):

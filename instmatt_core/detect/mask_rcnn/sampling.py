@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-BATCH = 32  # boxes at once, of like size
+BATCH = 8  # boxes at once, of like size; more is slower on a CPU
 
 
 def hat(positions: Tensor, cells: Tensor) -> Tensor:
