@@ -52,7 +52,7 @@ class Detectron2:
         except ImportError as error:
             raise UsageError(
                 f"detectron2 cannot be imported ({error}); install it as its documentation says, or take --detector mask-rcnn,"
-                " which is the same model and needs nothing"
+                " which is the same model without it"
             ) from error
         settings = get_cfg()
         own = Path(config).is_file()

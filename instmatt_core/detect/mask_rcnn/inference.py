@@ -67,4 +67,4 @@ def classify(network: Network, levels: list[Tensor], proposals: Tensor, size: tu
 def segment(network: Network, levels: list[Tensor], found: Detections) -> Tensor:
     """The detections' masks inside their boxes, ``(N, 28, 28)`` in [0, 1]."""
     logits = network.roi_heads["mask_head"](pool(levels, found.boxes, 14))
-    return logits[torch.arange(len(logits)), found.classes].sigmoid()
+    return logits[torch.arange(len(logits), device=logits.device), found.classes].sigmoid()
