@@ -110,7 +110,7 @@ def test_nobody_is_a_normal_answer(nobody: dict[str, Tensor], picture: Tensor) -
 
 
 def test_unknown_options(state: dict[str, Tensor]) -> None:
-    with pytest.raises(UsageError, match="compat is default or paper"):
+    with pytest.raises(UsageError, match="compat is one of default, paper"):
         E2EHIM(state, compat="strict")
     with pytest.raises(UsageError, match="bfloat16"):
         E2EHIM(state, precision="int8")
