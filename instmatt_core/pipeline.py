@@ -41,6 +41,12 @@ def _blazepose(options: Options) -> Any:
     return BlazePose(options.device)
 
 
+def _people(options: Options) -> Any:
+    from .detect.people import People
+
+    return People(options.device)
+
+
 def _mask_rcnn(options: Options) -> Any:
     from .detect.mask_rcnn import MaskRcnn
     from .weights import load_weights
@@ -88,6 +94,7 @@ def _e2e_him(options: Options) -> Any:
 
 DETECTORS: dict[str, Callable[[Options], Any]] = {
     "blazepose": _blazepose,
+    "people": _people,
     "mask-rcnn": _mask_rcnn,
     "rf-detr-seg": _rf_detr,
     "detectron2": _detectron2,

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..data.dataset import MattingDataset
+    from ..data.synthesis import Composer
 
 
 def register(commands: Any) -> None:
     """Add this subcommand to the parser."""
     parser = commands.add_parser("data", help="data sets for training and measuring", description=__doc__)
-    add_check(parser.add_subparsers(title="commands", metavar="COMMAND", required=True))
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    add_check(commands)
+    add_compose(commands)
 
 
 def add_check(commands: Any) -> None:
@@ -70,3 +75,75 @@ def run_check(options: argparse.Namespace) -> int:
         print(f"  masks: {', '.join(sets)}")
     print(summarise(dataset.problems, None if options.all else 3) or "no problems")
     return int(any(problem.left_out for problem in dataset.problems))
+
+
+def add_compose(commands: Any) -> None:
+    """Add ``instmatt data compose``."""
+    text = "compose scenes of several people from photographs of one person with alpha mattes; HIM2K layout"
+    parser = commands.add_parser("compose", help=text, description=text)
+    parser.add_argument("sources", nargs="+", type=Path, metavar="SOURCE", help="folders with image/NAME.jpg and alpha/NAME.png")
+    parser.add_argument("--output", "-o", type=Path, required=True, metavar="DIR", help="writes DIR/images/comp and DIR/alphas/comp")
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="where cut-outs are kept (default: OUTPUT/cutouts)")
+    parser.add_argument("--count", type=int, default=100, help="scenes (default: %(default)s)")
+    parser.add_argument("--size", type=_size, default=(768, 1024), metavar="HxW", help="px (default: 768x1024)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kept-aside", action="store_true", help="from the people kept aside for measuring, not from all others")
+    parser.add_argument("--backgrounds", type=Path, metavar="DIR", help="more pictures without people")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.set_defaults(run=run_compose)
+
+
+def run_compose(options: argparse.Namespace) -> int:
+    """Prepare what is not prepared yet, then write the scenes."""
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+    from functools import partial
+
+    from tqdm import tqdm
+
+    from ..data.synthesis import Composer
+
+    caches = prepare_all(options.sources, options.cache or options.output / "cutouts", max_side=max(512, *options.size))
+    composer = Composer(caches, options.size, options.seed, kept_aside=options.kept_aside, backgrounds=options.backgrounds)
+    with ProcessPoolExecutor(options.workers, multiprocessing.get_context("spawn")) as pool:  # fork hangs beside threads
+        done = pool.map(partial(write_scene, composer, options.output), range(options.count), chunksize=4)
+        for _ in tqdm(done, total=options.count, unit="scene", disable=None):
+            pass
+    return 0
+
+
+def prepare_all(sources: Sequence[Path], cache: Path, max_side: int = 512) -> list[Path]:
+    """Cut-outs of every source folder, each in a folder of its own in ``cache``; returns those folders."""
+    from tqdm import tqdm
+
+    from ..data.cutouts import pairs, prepare
+
+    folders = []
+    for source in sources:
+        folders.append(cache / source.resolve().name)
+        for _ in tqdm(prepare(source, folders[-1], max_side), total=len(pairs(source)), desc=f"cut-outs of {source}", disable=None):
+            pass
+    return folders
+
+
+def write_scene(composer: Composer, folder: Path, index: int) -> None:
+    """``images/comp/NNNNN.jpg`` and ``alphas/comp/NNNNN/KK.png``."""
+    import cv2
+    import torch
+
+    from ..data.cutouts import write_jpeg
+    from ..image import write_png
+
+    cv2.setNumThreads(1)
+    scene = composer[index]
+    for k, alpha in enumerate(scene.alphas):
+        write_png(folder / "alphas" / "comp" / f"{index:05d}" / f"{k:02d}.png", torch.from_numpy(alpha).float() / 255)
+    write_jpeg(folder / "images" / "comp" / f"{index:05d}.jpg", scene.image, quality=95)
+
+
+def _size(text: str) -> tuple[int, int]:
+    height, _, width = text.lower().partition("x")
+    size = int(height), int(width)
+    if min(size) < 64:
+        raise argparse.ArgumentTypeError("at least 64x64")
+    return size

@@ -18,6 +18,12 @@ class About:
 ABOUT = (
     About("blazepose", "MediaPipe's BlazePose, for several people", "nothing: in the package, works offline", "Apache-2.0"),
     About(
+        "people",
+        "this project's own; finds many more people, outlines them less exactly",
+        "nothing: in the package, works offline",
+        "Apache-2.0",
+    ),
+    About(
         "mask-rcnn",
         "Mask R-CNN R50-FPN 3x, as InstMatt's paper has it; COCO mask AP 37",
         "its weights, once: instmatt weights list mask-rcnn",

@@ -1,0 +1,285 @@
+"""Scenes of several people, composed from cut-outs: picture, and each person's true alpha.
+
+People are laid over the background one after another, I_i = I_{i-1} (1 - a_i) + a_i F_i, and so each one's true alpha is what
+later people and things leave of it: a_i prod_{j>i} (1 - a_j).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+
+from ..errors import ImageError
+from .backgrounds import crop_to, generate, read_rgb, shape, texture
+from .cutouts import is_kept_aside, read_rgba
+from .effects import blur, photograph, recolour
+
+LEAST_VISIBLE = 0.25  # of a person's part inside the picture; who shows less is left out of the scene
+LEAST_AREA = 4e-4  # of the picture
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A composed picture.
+
+    Attributes:
+        image: ``(H, W, 3)`` uint8, red first.
+        alphas: ``(K, H, W)`` uint8, back to front; K may be 0.
+        unsure: ``(H, W)`` bool, where a real photograph shows through that may hold people without a matte.
+    """
+
+    image: np.ndarray
+    alphas: np.ndarray
+    unsure: np.ndarray
+
+
+@dataclass(eq=False)
+class Layer:
+    """Something laid over the picture: colour ``(h, w, 3)`` in [0, 1], alpha ``(h, w)``, and where its corner lies (y, x)."""
+
+    colour: np.ndarray
+    alpha: np.ndarray
+    corner: tuple[int, int]
+    person: bool = True
+
+
+class Composer:
+    """Scenes by number: the same seed and index always give the same scene.
+
+    Args:
+        folders: caches written by :func:`instmatt_core.data.cutouts.prepare`.
+        size: height and width of the scenes.
+        seed: chooses another series of scenes.
+        kept_aside: compose from the people kept aside for measuring instead of all others.
+        real: share of scenes that start from a photograph as it is, with the person who is in it.
+        crowded: names of those folders whose photographs may show passers-by without a matte.
+        backgrounds: folder of further pictures without people, or None.
+    """
+
+    def __init__(
+        self,
+        folders: Sequence[Path],
+        size: tuple[int, int],
+        seed: int = 0,
+        *,
+        kept_aside: bool = False,
+        real: float = 0.0,
+        crowded: Sequence[str] = (),
+        backgrounds: Path | None = None,
+    ):
+        self.size, self.seed, self.real, self.crowded = size, seed, real, frozenset(crowded)
+        files = [sorted(p for p in (f / "people").glob("*.png") if is_kept_aside(p.stem) == kept_aside) for f in folders]
+        self.people = [group for group in files if group]
+        if not self.people:
+            raise ImageError(f"{', '.join(map(str, folders))}: no cut-outs of people; prepare the source folders first")
+        # every photograph's background may appear when training; its person stays unseen. Measuring keeps to its own.
+        names = [p for f in folders for p in sorted((f / "backgrounds").glob("*.jpg")) if is_kept_aside(p.stem) == kept_aside]
+        self.backgrounds = names + (sorted(p for p in backgrounds.iterdir() if p.is_file()) if backgrounds else [])
+
+    def __getitem__(self, index: int) -> Scene:
+        rng = np.random.default_rng([self.seed, index])
+        unsure = np.zeros(self.size, bool)
+        layers: list[Layer] = []
+        if rng.random() < self.real:
+            background, own, unsure = self._photograph(rng)
+            layers.append(own)
+            count = int(rng.choice((0, 1, 2), p=(0.6, 0.25, 0.15)))
+        else:
+            background, crowded = self._background(rng)
+            unsure |= crowded
+            count = int(rng.choice(7, p=(0.06, 0.16, 0.22, 0.2, 0.16, 0.12, 0.08)))
+        layers += self._things(rng, 0.45) + self._crowd(count, rng) + self._things(rng, 0.25)
+        layers = visible(layers, self.size)
+        image = background
+        for layer in layers:
+            lay(image, layer)
+            unsure[layer_slices(layer, self.size)[0]] &= cut(layer, self.size)[1] < 0.5
+        return Scene((photograph(image, rng) * 255).round().astype(np.uint8), to_uint8(true_alphas(layers, self.size)), unsure)
+
+    def _background(self, rng: Generator) -> tuple[np.ndarray, bool]:
+        if self.backgrounds and rng.random() < 0.65:
+            path = self.backgrounds[rng.integers(len(self.backgrounds))]
+            image = read_rgb(path)
+            scene = crop_to(image[:, ::-1] if rng.random() < 0.5 else image, self.size, rng)
+            return (blur(scene, rng) if rng.random() < 0.2 else scene), self._is_crowded(path)
+        return generate(self.size, rng), False
+
+    def _is_crowded(self, path: Path) -> bool:
+        return path.parent.parent.name in self.crowded
+
+    def _photograph(self, rng: Generator) -> tuple[np.ndarray, Layer, np.ndarray]:
+        """A photograph fitted into the scene, over a blurred copy of itself where it does not reach; its person as a layer."""
+        path = self._pick(rng)
+        path = path.parent.parent / "photos" / path.name
+        image, alpha = read_rgb(path.with_suffix(".jpg")), read_rgb(path)[..., 0]
+        if rng.random() < 0.5:
+            image, alpha = image[:, ::-1], alpha[:, ::-1]
+        height, width = self.size
+        base = min(height / alpha.shape[0], width / alpha.shape[1])
+        step = base * np.exp(rng.uniform(np.log(0.5), np.log(2.2)))
+        shift_y, shift_x = (rng.uniform(min(0, s - step * a), max(0, s - step * a)) for s, a in zip(self.size, alpha.shape, strict=True))
+        matrix = np.array([[step, rng.normal(0, 0.03), shift_x], [rng.normal(0, 0.03), step, shift_y]])
+        smooth = cv2.GaussianBlur(image, (0, 0), 1 / step / 2) if step < 0.7 else np.ascontiguousarray(image)
+        around = cv2.resize(texture((32, 32), rng), (width, height)) if rng.random() < 0.5 else generate(self.size, rng)
+        inside = cv2.warpAffine(np.ones(alpha.shape, np.float32), matrix, (width, height), flags=cv2.INTER_LINEAR)
+        scene = cv2.warpAffine(smooth, matrix, (width, height), flags=cv2.INTER_LINEAR).astype(np.float32) / 255
+        matte = cv2.warpAffine(np.ascontiguousarray(alpha), matrix, (width, height), flags=cv2.INTER_LINEAR).astype(np.float32) / 255
+        scene = scene + around * (1 - inside[..., None])
+        return scene, Layer(scene.copy(), matte, (0, 0)), (inside > 0) & (matte < 0.5) & self._is_crowded(path)
+
+    def _pick(self, rng: Generator) -> Path:
+        """Any person of any folder; small folders count for more than their size."""
+        weights = np.sqrt([len(group) for group in self.people])
+        group = self.people[rng.choice(len(self.people), p=weights / weights.sum())]
+        return group[rng.integers(len(group))]
+
+    def _crowd(self, count: int, rng: Generator) -> list[Layer]:
+        """People as they stand together: in a row, some nearer than others, or close before the camera."""
+        height, width = self.size
+        kind = rng.choice(("row", "depth", "close"), p=(0.4, 0.35, 0.25))
+        heights = {
+            "row": np.exp(rng.uniform(np.log(0.25), np.log(0.95))) * np.exp(rng.normal(0, 0.08, count)),
+            "depth": np.sort(np.exp(rng.uniform(np.log(0.1), np.log(1.1), count))),
+            "close": np.exp(rng.uniform(np.log(0.7), np.log(1.5))) * np.exp(rng.normal(0, 0.12, count)),
+        }[kind]
+        ground, spacing = rng.uniform(0.7, 1.02), rng.uniform(0.3, 1.1)
+        layers: list[Layer] = []
+        x = rng.uniform(-0.05, 0.5) * width
+        for share in heights:
+            colour, alpha, whole = self._person(float(share) * height, rng)
+            h, w = alpha.shape
+            if kind == "depth":
+                foot, x = (0.35 + 0.65 * share) * rng.uniform(0.9, 1.1), rng.uniform(-0.05, 0.95) * width
+            else:
+                foot = ground + rng.normal(0, 0.03)
+            foot = foot if whole else max(foot, 1.0) if rng.random() < 0.6 else foot
+            top = foot * height - h
+            if kind == "close" and whole and rng.random() < 0.85:  # heads in the picture, legs outside
+                top = max(top, rng.uniform(-0.05, 0.3) * height)
+            layers.append(Layer(colour, alpha, (int(min(top, 0.85 * height)), int(x - w / 2))))
+            x += spacing * w * rng.uniform(0.7, 1.3)
+            if x > width * 1.02:
+                x = rng.uniform(0, 0.4) * width
+        if kind == "row":
+            rng.shuffle(layers)
+        return layers
+
+    def _person(self, height: float, rng: Generator) -> tuple[np.ndarray, np.ndarray, bool]:
+        """Colour, alpha, and whether the person is whole: someone about ``height`` px high, turned, sheared, cropped, recoloured."""
+        rgba = read_rgba(self._pick(rng))
+        slender = rgba.shape[0] > 1.8 * rgba.shape[1]  # a standing person, not a portrait
+        whole = True
+        if slender and rng.random() < 0.35:
+            share = rng.uniform(0.13, 0.25) if rng.random() < 0.2 else rng.uniform(0.25, 0.7)
+            rgba, whole, height = rgba[: max(16, int(share * len(rgba)))], False, height * max(share, 0.3) * rng.uniform(0.8, 1.4)
+        elif slender and rng.random() < 0.3:
+            rgba = shorten_legs(rgba, rng)
+        elif not slender:
+            whole, height = False, height * rng.uniform(0.4, 0.9)
+        step_y = max(height, 14) / len(rgba)
+        step_x = step_y * np.exp(rng.normal(0, 0.08))
+        angle = rng.normal(0, 6) if rng.random() < 0.92 else rng.uniform(-100, 100)
+        return *_warp(rgba, step_y, step_x, angle, rng), whole
+
+    def _things(self, rng: Generator, probability: float) -> list[Layer]:
+        """Objects that are not people, behind or before them."""
+        things = []
+        while rng.random() < probability:
+            mask = shape(self.size, rng)
+            if self.backgrounds and rng.random() < 0.5:
+                colour = crop_to(read_rgb(self.backgrounds[rng.integers(len(self.backgrounds))]), self.size, rng, 0.15)
+            else:
+                colour = texture(self.size, rng)
+            things.append(Layer(recolour(colour, rng), mask, (0, 0), person=False))
+        return things
+
+
+def shorten_legs(rgba: np.ndarray, rng: Generator) -> np.ndarray:
+    """About what sitting and squatting look like from the front: the part from the hips down is lower, and the whole wider."""
+    hips = int(len(rgba) * rng.uniform(0.42, 0.52))
+    legs = cv2.resize(rgba[hips:], (rgba.shape[1], max(1, int((len(rgba) - hips) * rng.uniform(0.3, 0.75)))), interpolation=cv2.INTER_AREA)
+    bent = np.concatenate((rgba[:hips], legs))
+    return cv2.resize(bent, (int(bent.shape[1] * rng.uniform(1, 1.3)), len(bent)), interpolation=cv2.INTER_LINEAR)
+
+
+def _warp(rgba: np.ndarray, step_y: float, step_x: float, angle: float, rng: Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Scaled, flipped, sheared, turned and recoloured: colour in [0, 1] and alpha."""
+    turn, shear = np.deg2rad(angle), rng.normal(0, 0.06)
+    flip = -1 if rng.random() < 0.5 else 1
+    rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    linear = rotation @ np.array([[1, shear], [0, 1]]) @ np.diag([flip * step_x, step_y])
+    h, w = rgba.shape[:2]
+    corners = linear @ np.array([[0, w, 0, w], [0, 0, h, h]], float)
+    low, high = corners.min(1), corners.max(1)
+    size = tuple(int(np.ceil(v)) for v in high - low)
+    premultiplied: np.ndarray = rgba.astype(np.float32) / 255
+    premultiplied[..., :3] *= premultiplied[..., 3:]
+    if min(step_x, step_y) < 0.6:  # area averaging first, against aliasing
+        shrunk = (max(1, round(w * step_x)), max(1, round(h * step_y)))
+        premultiplied = cv2.resize(premultiplied, shrunk, interpolation=cv2.INTER_AREA)
+        linear = linear @ np.diag([w / shrunk[0], h / shrunk[1]])
+    warped = cv2.warpAffine(premultiplied, np.hstack((linear, -low[:, None])), size, flags=cv2.INTER_LINEAR)
+    alpha = warped[..., 3].clip(0, 1)
+    colour = recolour((warped[..., :3] / np.maximum(alpha[..., None], 1e-3)).clip(0, 1), rng)
+    return (blur(colour, rng) if rng.random() < 0.1 else colour), alpha
+
+
+def layer_slices(layer: Layer, size: tuple[int, int]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Where a layer lies in the picture, and which part of it lies there."""
+    picture, own = [], []
+    for start, length, limit in zip(layer.corner, layer.alpha.shape, size, strict=True):
+        low, high = min(max(start, 0), limit), max(min(start + length, limit), 0)
+        high = max(low, high)
+        picture.append(slice(low, high))
+        own.append(slice(low - start, high - start))
+    return (picture[0], picture[1]), (own[0], own[1])
+
+
+def cut(layer: Layer, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Colour and alpha of a layer's part inside the picture."""
+    own = layer_slices(layer, size)[1]
+    return layer.colour[own], layer.alpha[own]
+
+
+def lay(image: np.ndarray, layer: Layer) -> None:
+    """One step of the composition, in place."""
+    size = (image.shape[0], image.shape[1])
+    colour, alpha = cut(layer, size)
+    where = layer_slices(layer, size)[0]
+    image[where] += alpha[..., None] * (colour - image[where])
+
+
+def true_alphas(layers: list[Layer], size: tuple[int, int]) -> np.ndarray:
+    """``(K, H, W)`` float32: what the later layers leave of each person, back to front."""
+    alphas = []
+    free = np.ones(size, np.float32)
+    for layer in reversed(layers):
+        where, alpha = layer_slices(layer, size)[0], cut(layer, size)[1]
+        if layer.person:
+            own = np.zeros(size, np.float32)
+            own[where] = alpha * free[where]
+            alphas.append(own)
+        free[where] *= 1 - alpha
+    return np.stack(alphas[::-1]) if alphas else np.zeros((0, *size), np.float32)
+
+
+def visible(layers: list[Layer], size: tuple[int, int]) -> list[Layer]:
+    """The layers without people of whom too little would be seen; the hindmost such person goes first."""
+    while True:
+        people = [i for i, layer in enumerate(layers) if layer.person]
+        for i, alpha in zip(people, true_alphas(layers, size), strict=True):
+            seen = float(alpha.sum())
+            if seen < max(LEAST_VISIBLE * float(cut(layers[i], size)[1].sum()), LEAST_AREA * size[0] * size[1]):
+                layers = layers[:i] + layers[i + 1 :]
+                break
+        else:
+            return layers
+
+
+def to_uint8(alphas: np.ndarray) -> np.ndarray:
+    return (alphas * 255).round().astype(np.uint8)

@@ -1,0 +1,3 @@
+from .detector import People
+
+__all__ = ["People"]

@@ -1,0 +1,144 @@
+"""This project's own detector: one network finds everybody and draws each one's mask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ...image import fit, resize
+from ...instances import InstanceMasks, left_to_right, mask_boxes, share
+from ...weights.bundled import load_bundled
+from .network import PeopleNetwork, draw_masks
+
+WORKING_SIDE = 1280  # px of the longer side; finer masks than that only cost time and memory
+SIDE = 320  # what the network sees at first
+CLOSER_SIDE = 256  # of the second look at each person
+MARGIN = 0.2  # of the person's box, on every side, in the second look
+FIRST_SCORE = 0.15  # what deserves a second look
+FIRST_SHARE = 0.4  # of the first look's mask in the result
+LEAST_AREA = 24  # px of a mask as the network draws it
+SAME = 0.5  # share of the smaller mask's area above which two masks are of one person
+
+
+@dataclass(frozen=True)
+class Found:
+    """People in some picture, surest first: ``masks (K, h, w)`` in [0, 1] at half its size, ``scores (K,)``."""
+
+    masks: Tensor
+    scores: Tensor
+
+
+class People:
+    """Detector of people and their masks; call it with a picture.
+
+    Args:
+        device: where the network runs.
+        min_score: least certainty of a person, in [0, 1].
+        max_people: keep at most this many, the surest.
+        network: another network than the bundled one.
+    """
+
+    name = "people"
+
+    def __init__(
+        self, device: str | torch.device = "cpu", *, min_score: float = 0.25, max_people: int = 40, network: PeopleNetwork | None = None
+    ):
+        self.device = torch.device(device)
+        self.min_score, self.max_people = min_score, max_people
+        if network is None:
+            network = PeopleNetwork()
+            network.load_state_dict(load_bundled("people"))
+        self.network = network.eval().to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def __call__(self, image: Tensor, progress: Callable[[float], None] = lambda share: None) -> InstanceMasks:
+        """Find people in ``image (3, H, W)``; the masks have its size and are ordered left to right."""
+        size = (image.shape[1], image.shape[2])
+        working = fit(size, WORKING_SIDE)
+        picture = resize(image, working)
+        found = self.look(picture, SIDE)
+        progress(0.4)
+        masks, scores = self.look_again(picture, Found(resize(found.masks, working), found.scores), progress)
+        sure = scores >= self.min_score
+        masks, scores = resize(share(masks[sure]), size), scores[sure]
+        keep = (masks > 0.5).flatten(1).any(1)
+        progress(1.0)
+        return left_to_right(InstanceMasks(masks[keep], mask_boxes(masks[keep]), scores[keep]))
+
+    def look(self, image: Tensor, side: int) -> Found:
+        """People in a picture ``(3, h, w)``, seen with its longer side at ``side`` px."""
+        x = resize(image, _network_size(image, side))[None].to(self.device)
+        with torch.inference_mode():
+            centres, weights, features, _ = self.network(x.contiguous(memory_format=torch.channels_last))
+            return self._pick(centres[0].float(), weights[0].float(), features[0].float())
+
+    def _pick(self, heat: Tensor, weights: Tensor, features: Tensor) -> Found:
+        heat = heat.sigmoid()
+        peaks = (heat == F.max_pool2d(heat, 3, 1, 1)) & (heat > FIRST_SCORE)
+        cells = peaks[0].nonzero()
+        centre = heat[0][peaks[0]]
+        order = centre.argsort(descending=True)[: 4 * self.max_people]
+        cells, centre = cells[order], centre[order]
+        masks = draw_masks(features, weights[:, cells[:, 0], cells[:, 1]].T, cells).sigmoid()
+        inside = (masks > 0.5).float()
+        area = inside.sum((1, 2))
+        scores = centre * (masks * inside).sum((1, 2)) / area.clamp(min=1)  # as sure of the mask as of the person
+        order = scores.argsort(descending=True)
+        order = order[(scores[order] >= FIRST_SCORE) & (area[order] >= LEAST_AREA)]
+        kept = distinct(inside[order].flatten(1))[: self.max_people]
+        return Found(masks[order][kept].cpu(), scores[order][kept].cpu())
+
+    def look_again(self, image: Tensor, found: Found, progress: Callable[[float], None]) -> tuple[Tensor, Tensor]:
+        """Masks and scores after a closer look at everyone, mirrored, so that the same mistake is less likely.
+
+        A score is the mean of both looks, the second's 0 if it does not find that person.
+        """
+        masks, scores = found.masks.clone(), found.scores / 2
+        for i, box in enumerate(mask_boxes(masks)):
+            rows, columns = _around(box, (image.shape[1], image.shape[2]))
+            known = masks[i, rows, columns]
+            closer = self.look(image[:, rows, columns].flip(2), CLOSER_SIDE)
+            views = resize(closer.masks, (known.shape[0], known.shape[1])).flip(2)
+            agreement = torch.tensor([iou(known > 0.5, view > 0.5) for view in views])
+            if len(views) and agreement.max() > SAME:
+                best = int(agreement.argmax())
+                scores[i] += closer.scores[best] / 2
+                drawn = FIRST_SHARE * known + (1 - FIRST_SHARE) * views[best]
+                masks[i] = 0
+                masks[i, rows, columns] = drawn
+            progress(0.4 + 0.5 * (i + 1) / len(masks))
+        return masks, scores
+
+
+def distinct(inside: Tensor) -> list[int]:
+    """Which of the people ``(K, N)``, surest first, are not views or parts of a surer one."""
+    kept: list[int] = []
+    area = inside.sum(1)
+    shared = inside @ inside.T
+    for i in range(len(inside)):
+        if all(shared[i, j] <= SAME * min(area[i], area[j]) for j in kept):
+            kept.append(i)
+    return kept
+
+
+def iou(a: Tensor, b: Tensor) -> float:
+    """Intersection over union of two boolean masks."""
+    return float((a & b).sum() / (a | b).sum().clamp(min=1))
+
+
+def _network_size(image: Tensor, side: int) -> tuple[int, int]:
+    """Height and width nearest to the picture's proportions in multiples of 32, the longer one ``side``."""
+    height, width = image.shape[1:]
+    step = side / max(height, width)
+    return max(32, round(height * step / 32) * 32), max(32, round(width * step / 32) * 32)
+
+
+def _around(box: Tensor, size: tuple[int, int]) -> tuple[slice, slice]:
+    """Rows and columns of a box with its margin."""
+    x0, y0, x1, y1 = box.tolist()
+    margin = MARGIN * max(x1 - x0, y1 - y0)
+    y, x = (slice(int(max(0, a - margin)), int(min(n, b + margin)) + 1) for a, b, n in ((y0, y1, size[0]), (x0, x1, size[1])))
+    return y, x

@@ -1,0 +1,1 @@
+"""Training: recipes, the loop, and one file per task with its targets and losses."""

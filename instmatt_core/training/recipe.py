@@ -1,0 +1,75 @@
+"""A training run's settings, read from a TOML file."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from ..errors import UsageError
+
+
+@dataclass(frozen=True)
+class Stage:
+    """``steps`` steps on pictures of ``size`` x ``size`` px, ``batch`` at a time."""
+
+    steps: int
+    size: int
+    batch: int
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What decides a run, together with the data.
+
+    Attributes:
+        task: what is trained, a name in :data:`instmatt_core.training.loop.TASKS`.
+        stages: one after the other, under one learning rate schedule.
+        rate: peak learning rate of new layers; ``backbone_rate`` of pretrained ones. Linear warm-up, then cosine to zero.
+        average: decay per step of the moving average of the weights, which is what is measured and shipped.
+        clip: largest norm of the gradient.
+        checkpoint_every, sheet_every: steps between checkpoints, and between sheets of samples to look at.
+        real: share of pictures that are photographs as they are.
+        crowded: folders whose photographs may show passers-by without a matte.
+    """
+
+    task: str
+    stages: tuple[Stage, ...]
+    rate: float = 2e-3
+    backbone_rate: float = 4e-4
+    weight_decay: float = 0.02
+    warm_up: int = 100
+    average: float = 0.998
+    clip: float = 10.0
+    real: float = 0.25
+    crowded: tuple[str, ...] = ()
+    seed: int = 0
+    checkpoint_every: int = 100
+    sheet_every: int = 500
+
+    @property
+    def steps(self) -> int:
+        return sum(stage.steps for stage in self.stages)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a TOML recipe.
+
+    Raises:
+        UsageError: it cannot be read, or a setting is missing or not known.
+    """
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        values["stages"] = tuple(Stage(**stage) for stage in values.get("stages", ()))
+        values["crowded"] = tuple(values.get("crowded", ()))
+        return Recipe(**values)
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read as a recipe ({error})") from error
+    except TypeError as error:
+        names = ", ".join(field.name for field in fields(Recipe))
+        raise UsageError(f"{path}: {error}; a recipe has {names}; a stage has steps, size, batch") from error

@@ -1,0 +1,102 @@
+"""Composed scenes: the same by number, true alphas that explain the picture, people kept aside kept aside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from instmatt_core.cli.main import main
+from instmatt_core.data import synthesis
+from instmatt_core.data.cutouts import is_kept_aside
+from instmatt_core.data.synthesis import Composer, Layer, lay, true_alphas, visible
+from instmatt_core.errors import ImageError
+from instmatt_core.image import read_matte
+
+SIZE = (96, 128)
+
+
+def test_same_number_same_scene(cutouts: Path) -> None:
+    a, b = (Composer([cutouts], SIZE, seed=3, real=0.3) for _ in range(2))
+    for index in range(12):
+        one, two = a[index], b[index]
+        assert np.array_equal(one.image, two.image)
+        assert np.array_equal(one.alphas, two.alphas)
+        assert np.array_equal(one.unsure, two.unsure)
+    assert not np.array_equal(a[0].image, a[1].image)
+    assert not np.array_equal(a[0].image, Composer([cutouts], SIZE, seed=4, real=0.3)[0].image)
+
+
+def test_scenes_are_well_formed(cutouts: Path) -> None:
+    composer = Composer([cutouts], SIZE, real=0.3)
+    counts = []
+    for index in range(60):
+        scene = composer[index]
+        assert scene.image.shape == (*SIZE, 3)
+        assert scene.image.dtype == scene.alphas.dtype == np.uint8
+        assert scene.alphas.shape[1:] == scene.unsure.shape == SIZE
+        assert (scene.alphas.astype(int).sum(0) <= 257).all()  # rounding
+        assert not scene.unsure[(scene.alphas > 200).any(0)].any()
+        counts.append(len(scene.alphas))
+    assert min(counts) == 0
+    assert max(counts) >= 4
+
+
+def test_true_alphas_explain_the_picture() -> None:
+    """Background (1 - sum a) + sum a F equals the composition, layer by layer."""
+    rng = np.random.default_rng(0)
+    layers = [
+        Layer(rng.random((40, 50, 3), np.float32), rng.random((40, 50), np.float32), corner) for corner in ((-10, 5), (20, 30), (70, 100))
+    ]
+    background = rng.random((*SIZE, 3), np.float32)
+    image = background.copy()
+    for layer in layers:
+        lay(image, layer)
+    alphas = true_alphas(layers, SIZE)
+    expected = background * (1 - alphas.sum(0))[..., None]
+    for layer, alpha in zip(layers, alphas, strict=True):
+        colour = np.zeros((*SIZE, 3), np.float32)
+        (y, x), (v, u) = synthesis.layer_slices(layer, SIZE)
+        colour[y, x] = layer.colour[v, u]
+        expected += alpha[..., None] * colour
+    np.testing.assert_allclose(image, expected, atol=1e-5)
+
+
+def test_who_is_hidden_is_left_out() -> None:
+    def square(corner: tuple[int, int], side: int, person: bool = True) -> Layer:
+        return Layer(np.ones((side, side, 3), np.float32), np.ones((side, side), np.float32), corner, person)
+
+    back, thing, front, outside = square((10, 10), 20), square((12, 40), 8, False), square((8, 12), 30), square((200, 0), 20)
+    assert visible([back, thing, front, outside], SIZE) == [thing, front]
+    assert visible([front, thing, back], SIZE) == [front, thing, back]  # more than half of the larger one is seen
+
+
+def test_people_kept_aside_are_not_trained_on(cutouts: Path) -> None:
+    train, aside = Composer([cutouts], SIZE), Composer([cutouts], SIZE, kept_aside=True)
+    for composer, expected in ((train, False), (aside, True)):
+        names = [p.stem for p in composer.people[0] + composer.backgrounds]
+        assert names
+        assert all(is_kept_aside(name) == expected for name in names)
+
+
+def test_without_cut_outs_it_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="no cut-outs"):
+        Composer([tmp_path], SIZE)
+
+
+def test_compose_writes_the_him2k_layout(single_people: Path, tmp_path: Path) -> None:
+    arguments = ["data", "compose", str(single_people), "-o", str(tmp_path), "--count", "5", "--size", "96x128", "--workers", "2"]
+    assert main(arguments) == 0
+    images = sorted((tmp_path / "images" / "comp").iterdir())
+    assert [p.name for p in images] == [f"{i:05d}.jpg" for i in range(5)]
+    composer = Composer([tmp_path / "cutouts" / single_people.name], SIZE)
+    for index, path in enumerate(images):
+        scene = composer[index]
+        assert np.abs(cv2.imread(str(path))[..., ::-1].astype(int) - scene.image).mean() < 16  # JPEG on noise
+        folder = tmp_path / "alphas" / "comp" / path.stem
+        written = sorted(folder.iterdir()) if folder.exists() else []
+        assert [p.name for p in written] == [f"{k:02d}.png" for k in range(len(scene.alphas))]
+        for file, alpha in zip(written, scene.alphas, strict=True):
+            assert np.array_equal((read_matte(file).numpy() * 255).round(), alpha)

@@ -1,0 +1,68 @@
+"""Our own people detector: its parts literally, and what it finds."""
+
+from __future__ import annotations
+
+import torch
+
+from instmatt_core.detect.people.detector import People, distinct
+from instmatt_core.detect.people.network import LAYERS, PeopleNetwork, draw_masks
+
+
+def test_network_shapes() -> None:
+    network = PeopleNetwork().eval()
+    with torch.inference_mode():
+        centre, weights, features, somebody = network(torch.rand(2, 3, 64, 96))
+    assert centre.shape == (2, 1, 8, 12)
+    assert weights.shape == (2, sum(i * o + o for i, o in LAYERS), 8, 12)
+    assert features.shape == (2, 12, 16, 24)
+    assert somebody.shape == (2, 1, 16, 24)
+
+
+def test_draw_masks_literally() -> None:
+    """Each pixel through each person's own three layers, one by one."""
+    torch.manual_seed(0)
+    features, weights = torch.randn(12, 3, 4), torch.randn(2, sum(i * o + o for i, o in LAYERS))
+    cells = torch.tensor([[0, 1], [1, 0]])
+    drawn = draw_masks(features, weights, cells)
+    assert drawn.shape == (2, 6, 8)
+    for person in range(2):
+        for y in range(3):
+            for x in range(4):
+                dy, dx = 4 * (y + 0.5) - 8 * (cells[person, 0] + 0.5), 4 * (x + 0.5) - 8 * (cells[person, 1] + 0.5)
+                z = torch.cat((torch.stack((dy, dx)) / 64, features[:, y, x]))
+                rest = weights[person]
+                for inp, out in LAYERS:
+                    kernel, bias, rest = rest[: inp * out].view(out, inp), rest[inp * out : inp * out + out], rest[inp * out + out :]
+                    z = kernel @ z + bias
+                    z = z if len(z) == 4 else z.relu()
+                torch.testing.assert_close(drawn[person, 2 * y : 2 * y + 2, 2 * x : 2 * x + 2].flatten(), z, rtol=1e-4, atol=1e-4)
+
+
+def test_nobody_has_no_mask() -> None:
+    cells, weights = torch.zeros(0, 2, dtype=torch.long), torch.zeros(0, sum(i * o + o for i, o in LAYERS))
+    assert draw_masks(torch.randn(12, 3, 4), weights, cells).shape == (0, 6, 8)
+
+
+def test_views_and_parts_of_a_person_are_not_people() -> None:
+    masks = torch.zeros(4, 100)
+    masks[0, :50] = masks[1, 5:52] = masks[2, 10:20] = masks[3, 45:90] = 1
+    assert distinct(masks) == [0, 3]
+    assert distinct(masks[:0]) == []
+
+
+def test_two_people(example: torch.Tensor) -> None:
+    people = People()(example)
+    assert len(people) == 2
+    assert people.masks.shape[1:] == example.shape[1:]
+    assert (people.masks.sum(0) <= 1.0001).all()
+    assert people.boxes[0, 2] < people.boxes[1, 2]
+    assert (people.masks > 0.5).flatten(1).float().mean(1).min() > 0.1
+
+
+def test_nobody() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for image in (torch.zeros(3, 90, 200), torch.rand(3, 200, 90, generator=generator), torch.linspace(0, 1, 300).expand(3, 300, 300)):
+        people = People()(image)
+        assert len(people) == 0
+        assert people.masks.shape == (0, *image.shape[1:])
+        assert people.boxes.shape == (0, 4)

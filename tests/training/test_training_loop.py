@@ -1,0 +1,114 @@
+"""The loop: a run that is stopped and goes on gives what one in a piece gives; recipes say what is wrong with them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from instmatt_core.cli.main import main
+from instmatt_core.detect.people.network import PeopleNetwork
+from instmatt_core.errors import UsageError
+from instmatt_core.image import read_image
+from instmatt_core.training.loop import Run, build_task
+from instmatt_core.training.recipe import Recipe, Stage, read_recipe
+
+RECIPE = Recipe("people", (Stage(2, 64, 2), Stage(2, 96, 2)), warm_up=2, checkpoint_every=2, sheet_every=3)
+
+
+def new_run(cutouts: Path, folder: Path, recipe: Recipe = RECIPE) -> Run:
+    torch.manual_seed(0)
+    return Run(build_task(recipe, [cutouts], None), recipe, folder, workers=0)
+
+
+def test_killed_and_gone_on_is_the_same_bit_for_bit(cutouts: Path, tmp_path: Path) -> None:
+    def kill(step: int, values: dict[str, float]) -> None:
+        if step == 4:
+            raise KeyboardInterrupt
+
+    new_run(cutouts, tmp_path / "whole").train()
+    with pytest.raises(KeyboardInterrupt):
+        new_run(cutouts, tmp_path / "pieces").train(kill)
+    assert new_run(cutouts, tmp_path / "pieces").step == 2  # the third is logged, but not in the checkpoint
+    new_run(cutouts, tmp_path / "pieces").train(until=3)
+    new_run(cutouts, tmp_path / "pieces").train()
+    whole, pieces = (load_file(tmp_path / name / "checkpoint.safetensors") for name in ("whole", "pieces"))
+    assert whole.keys() == pieces.keys()
+    assert all(torch.equal(whole[k], pieces[k]) for k in whole)
+    assert any(k.startswith("optimizer/") for k in whole)
+    assert read_image(tmp_path / "pieces" / "sheet_000003.png").shape == (3, 768, 1152)
+    logs = [list(csv.DictReader((tmp_path / name / "log.csv").read_text().splitlines())) for name in ("whole", "pieces")]
+    for row in logs[0] + logs[1]:
+        del row["seconds"]
+    assert len(logs[0]) == 4
+    assert logs[0] == logs[1]
+
+
+def test_the_average_follows_the_weights(cutouts: Path, tmp_path: Path) -> None:
+    run = new_run(cutouts, tmp_path)
+    start = {k: v.clone() for k, v in run.average.items()}
+    run.train(until=1)  # decay at the first step is 1 / 10
+    for name in ("centre.weight", "people.0.1.0.weight", "people.0.1.1.running_mean"):
+        now = run.network.state_dict()[name]
+        assert not torch.equal(now, start[name])
+        torch.testing.assert_close(run.average[name], 0.1 * start[name] + 0.9 * now)
+
+
+def test_it_learns(cutouts: Path, tmp_path: Path) -> None:
+    """Twenty steps on made-up figures lower the loss by much more than it fluctuates."""
+    run = new_run(cutouts, tmp_path, Recipe("people", (Stage(20, 64, 4),), warm_up=3, rate=3e-3, checkpoint_every=100))
+    totals: list[float] = []
+    run.train(lambda step, values: totals.append(values["total"]))
+    assert len(totals) == 20
+    assert sum(totals[-4:]) < 0.6 * sum(totals[:4])
+
+
+def test_rate(cutouts: Path, tmp_path: Path) -> None:
+    run = new_run(cutouts, tmp_path, Recipe("people", (Stage(110, 64, 2),), warm_up=10))
+    assert run.rate(0) == pytest.approx(0.1)
+    assert run.rate(9) == run.rate(10) == 1
+    assert run.rate(60) == pytest.approx(0.5)
+    assert run.rate(110) == pytest.approx(0)
+
+
+def test_from_the_command_line(single_people: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "r.toml"
+    recipe.write_text('task = "people"\nwarm_up = 1\n[[stages]]\nsteps = 2\nsize = 64\nbatch = 2\n', encoding="utf-8")
+    arguments = ["train", str(recipe), "--people", str(single_people), "--cache", str(tmp_path / "cache"), "-o", str(tmp_path / "run")]
+    assert main([*arguments, "--workers", "0", "--export", str(tmp_path / "out.safetensors")]) == 0
+    with safe_open(tmp_path / "out.safetensors", "pt") as file:
+        notes = file.metadata()
+    assert notes["step"] == "2"
+    assert notes["trained_on"] == single_people.name
+    assert json.loads(notes["recipe"])["stages"] == [{"steps": 2, "size": 64, "batch": 2}]
+    state = load_file(tmp_path / "out.safetensors")
+    assert all(v.dtype == torch.float16 for v in state.values())
+    PeopleNetwork().load_state_dict({k: v.float() for k, v in state.items()})  # strict: names and shapes
+
+
+def test_the_shipped_recipe_can_be_read() -> None:
+    import instmatt_core.training
+
+    for path in (Path(instmatt_core.training.__file__).parent / "recipes").glob("*.toml"):
+        assert read_recipe(path).steps > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("task = ", "cannot be read"), ('task = "people"\nspeed = 3', "speed"), ('task = "people"\nstages = [{steps = 2}]', "size")],
+)
+def test_a_recipe_that_makes_no_sense(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match=message):
+        read_recipe(path)
+
+
+def test_an_unknown_task() -> None:
+    with pytest.raises(UsageError, match="'dogs'"):
+        build_task(Recipe("dogs", ()), [], None)
