@@ -1,10 +1,14 @@
-"""InstMatt's straightforward path against the one that ships, on one made-up picture, with made-up weights.
+"""InstMatt's straightforward path against the path that ships, on one made-up picture, with made-up weights.
 
-    python benchmarks/instmatt.py [--threads 2] [--rounds 2] [--people 1 2 4 8] [--height 853] [--width 1280]
+    python benchmarks/instmatt.py [--people 1 2 4 8] [--threads 2] [--rounds 3] [--size 1280 853] [--precision float32]
+                                  [--compat paper]
 
-Straightforward is the network as it is written down, each instance and each window by itself. Both follow the authors' script
-(``compat="paper"``) on one tile. Nobody counts as a duplicate: these weights would call everybody one, and skip the refiner.
-Rounds alternate; the best of each counts. Peak memory is of a process of its own for each (Linux).
+Straightforward is tests/instmatt_straightforward.py: every step as the paper has it. Rounds of the two alternate, so that both meet
+the same machine; the best round of each counts. Peak memory is of a process of its own for each (Linux). "Share" is what the
+multiplications and additions of the straightforward path, divided by the time, are of what a large matrix product reaches.
+
+The made-up weights call nearly everybody a duplicate of somebody else, so that test is switched off in both; and they are undecided
+all over the picture, so that nothing can be skipped.
 """
 
 from __future__ import annotations
@@ -14,106 +18,123 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from instmatt_core.instances import InstanceMasks
+from instmatt_core.instances import InstanceMasks, mask_boxes
+from instmatt_core.matting.conventions import PRECISIONS
 from instmatt_core.matting.instmatt import InstMatt, system
 from instmatt_core.matting.instmatt.network import build
 
 TESTS = Path(__file__).parent.parent / "tests"
 PATHS = ("straightforward", "shipped")
+sys.path.insert(0, str(TESTS))
+
+from deterministic_weights import deterministic_state  # noqa: E402
+from instmatt_straightforward import straightforward  # noqa: E402
+
+Matte = Callable[[], Tensor]
 
 
-def scene(height: int, width: int, people: int) -> tuple[Tensor, InstanceMasks]:
-    """Coloured blobs, and upright ellipses side by side."""
-    coarse = torch.rand(1, 3, height // 20, width // 20, generator=torch.Generator().manual_seed(0))
-    image = F.interpolate(coarse, size=(height, width), mode="bicubic")[0].clamp(0, 1)
-    y, x = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(0, people, width), indexing="ij")
-    masks = [((x - k - 0.5) / 0.45) ** 2 + (y / 0.9) ** 2 < 1 for k in range(people)]
-    return image, InstanceMasks.from_masks(torch.stack(masks).float())
+def scene(size: tuple[int, int], people: int) -> tuple[Tensor, InstanceMasks]:
+    """A picture of coloured blobs ``(3, H, W)`` and elliptic people side by side."""
+    width, height = size
+    coarse = torch.rand(1, 3, 40, 60, generator=torch.Generator().manual_seed(0))
+    image = torch.nn.functional.interpolate(coarse, size=(height, width), mode="bicubic")[0].clamp(0, 1)
+    y, x = torch.meshgrid(torch.arange(height) / height, torch.arange(width) / width * people, indexing="ij")
+    masks = torch.stack([(((x - k - 0.5) / 0.45) ** 2 + ((y - 0.53) / 0.45) ** 2 < 1).float() for k in range(people)])
+    return image, InstanceMasks(masks, mask_boxes(masks), torch.ones(people))
 
 
-def path(name: str) -> InstMatt:
-    """One of the two."""
-    sys.path.insert(0, str(TESTS))
-    from deterministic_weights import deterministic_state
-
-    state = deterministic_state(json.loads((TESTS / "matting" / "instmatt" / "golden" / "manifest.json").read_text("utf-8")))
+def path(name: str, people: int, options: argparse.Namespace) -> Matte:
+    """One of the two, with its weights loaded."""
     system.duplicates = lambda targets: torch.zeros(len(targets), dtype=torch.bool)
-    made = InstMatt(state, compat="paper")
+    state = deterministic_state(json.loads((TESTS / "matting" / "instmatt" / "golden" / "manifest.json").read_text("utf-8")))
+    image, instances = scene(options.size, people)
     if name == "straightforward":
         network = build(state)
-        made._generator = lambda image, guide: network(image[None], guide[None])  # type: ignore[assignment]
-        made._refiner = lambda image, alphas, features: network.refiner(image, alphas, torch.stack(list(features)))  # type: ignore[assignment]
-    return made
+        return lambda: straightforward(network, image, instances, options.compat)
+    shipped = InstMatt(state, compat=options.compat, precision=options.precision)
+    return lambda: shipped(image, instances)
 
 
-def matrix_product_rate() -> float:
-    """FLOP/s of a large float32 matrix product."""
-    a = torch.rand(2048, 2048)
-    best = min(_timed(lambda: a @ a)[0] for _ in range(5))
-    return 2 * 2048**3 / best
-
-
-def _timed(function: object) -> tuple[float, float, object]:
-    start, start_cpu = time.perf_counter(), time.process_time()
-    result = function()  # type: ignore[operator]
-    return time.perf_counter() - start, time.process_time() - start_cpu, result
-
-
-def compare(options: argparse.Namespace, people: int) -> None:
-    image, instances = scene(options.height, options.width, people)
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in PATHS}
-    results = {}
-    paths = {name: path(name) for name in PATHS}
-    for _ in range(options.rounds):
+def compare(people: int, options: argparse.Namespace, peak_rate: float) -> None:
+    """Print one row of the table in RESULTS.md."""
+    paths = {name: path(name, people, options) for name in PATHS}
+    wall: dict[str, list[float]] = {name: [] for name in PATHS}
+    cpu: dict[str, list[float]] = {name: [] for name in PATHS}
+    made, work = {}, FlopCounterMode(display=False)
+    for index in range(options.rounds):
         for name, run in paths.items():
-            wall, cpu, results[name] = _timed(lambda run=run: run(image, instances))
-            times[name].append((wall, cpu))
-    with FlopCounterMode(display=False) as counter:
-        paths["straightforward"](image, instances)
-    levels = [(result * 255).round() for result in results.values()]
-    difference = (levels[0] - levels[1]).abs()
-    wall, cpu = ({name: min(t[i] for t in values) for name, values in times.items()} for i in (0, 1))
-    close = (difference <= 1).float().mean()
-    print(f"K = {people}: {_ratio('wall', wall)}; {_ratio('CPU', cpu)}; {close:.4%} of pixels within 1 level of 255")
-    rate, reach = counter.get_total_flops() / wall["straightforward"], matrix_product_rate()
-    print(f"  straightforward: {rate / 1e9:.0f} GFLOP/s, {rate / reach:.0%} of a large matrix product's {reach / 1e9:.0f}")
-    shape = ["--height", str(options.height), "--width", str(options.width), "--people", str(people), "--threads", str(options.threads)]
-    for name in PATHS:
-        subprocess.run([sys.executable, __file__, "--measure-peak", name, *shape], check=True)
+            start, start_cpu = time.perf_counter(), time.process_time()
+            with work if name == "straightforward" and index == 0 else nullcontext():
+                made[name] = run()
+            wall[name].append(time.perf_counter() - start)
+            cpu[name].append(time.process_time() - start_cpu)
+        print(f"  round {index + 1}: {', '.join(f'{n} {wall[n][-1]:.1f} s wall {cpu[n][-1]:.1f} s CPU' for n in PATHS)}", file=sys.stderr)
+    levels = ((made["shipped"] - made["straightforward"]) * 255).abs()
+    best, best_cpu = ({name: min(times[name]) for name in PATHS} for times in (wall, cpu))
+    shares = [f"{work.get_total_flops() / best_cpu[name] / peak_rate:.0%}" for name in PATHS]
+    peaks = [_peak(name, people) for name in PATHS]
+    cells = [
+        str(people),
+        f"{best_cpu['straightforward']:.1f} -> {best_cpu['shipped']:.1f} s",
+        f"{best_cpu['straightforward'] / best_cpu['shipped']:.2f}",
+        f"{best['straightforward'] / best['shipped']:.2f}",
+        " -> ".join(shares),
+        " -> ".join(peaks),
+        f"{(levels <= 1).float().mean():.3%} within 1 level, {(levels <= 2).float().mean():.3%} within 2, mean {levels.mean() / 255:.1e}",
+    ]
+    print(f"| {' | '.join(cells)} |", flush=True)
 
 
-def _ratio(label: str, seconds: dict[str, float]) -> str:
-    before, after = (seconds[name] for name in PATHS)
-    return f"{label} {before:.1f} -> {after:.1f} s, ratio {before / after:.2f}"
+def _peak(name: str, people: int) -> str:
+    command = [sys.executable, __file__, *sys.argv[1:], "--people", str(people), "--measure-peak", name]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip() + " MB"
 
 
-def measure_peak(name: str, options: argparse.Namespace) -> None:
-    path(name)(*scene(options.height, options.width, options.people[0]))
+def peak_of_this_process() -> int:
+    """In MB."""
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    print(f"  {name:15} peak memory of the process {int(line.split()[1]) / 1024:.0f} MB")
+    return int(line.split()[1]) // 1024
+
+
+def product_rate() -> float:
+    """FLOP per second of CPU time that a large float32 matrix product reaches."""
+    a, times = torch.randn(3072, 3072), []
+    for _ in range(6):
+        start = time.process_time()
+        a @ a
+        times.append(time.process_time() - start)
+    return 2 * len(a) ** 3 / min(times)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--people", type=int, nargs="+", default=[1, 2, 4, 8])
-    parser.add_argument("--height", type=int, default=853)
-    parser.add_argument("--width", type=int, default=1280)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--size", type=int, nargs=2, default=(1280, 853), metavar=("WIDTH", "HEIGHT"))
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
+    parser.add_argument("--compat", choices=system.PASSES, default="paper")
     parser.add_argument("--measure-peak", choices=PATHS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if options.measure_peak:
-        return measure_peak(options.measure_peak, options)
+        path(options.measure_peak, options.people[0], options)()
+        print(peak_of_this_process())
+        return
+    rate = product_rate()
+    print(f"matrix product: {rate / 1e9:.0f} GFLOP per second of CPU time")
+    print("| people | CPU time | ratio (CPU) | ratio (wall) | share of a matrix product | peak memory | agreement |")
+    print("|---|---|---|---|---|---|---|")
     for people in options.people:
-        compare(options, people)
+        compare(people, options, rate)
 
 
 if __name__ == "__main__":

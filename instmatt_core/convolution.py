@@ -1,4 +1,4 @@
-"""A convolution and its activation in one oneDNN kernel, where this build of torch has it: less memory traffic on the CPU."""
+"""A convolution and what follows it in one oneDNN kernel, where this build of torch has it: less memory traffic on the CPU."""
 
 from __future__ import annotations
 
@@ -12,16 +12,38 @@ from torch import Tensor, nn
 PLAIN = {"none": lambda x: x, "relu": F.relu, "leaky_relu": F.leaky_relu, "hardtanh": F.hardtanh}
 
 
-def conv2d(x: Tensor, conv: nn.Module, activation: str = "none", arguments: Sequence[float] = ()) -> Tensor:
-    """``activation(conv(x), *arguments)`` for a Conv2d and the activations in ``PLAIN``, which go by oneDNN's names."""
+def conv2d(x: Tensor, conv: nn.Module, activation: str = "none", arguments: Sequence[float] = (), add: Tensor | None = None) -> Tensor:
+    """``activation(conv(x) + add, *arguments)`` for a Conv2d and the activations in ``PLAIN``, which go by oneDNN's names.
+
+    With ``add``, of the result's shape, the activation is "none" or "relu".
+    """
     assert isinstance(conv, nn.Conv2d)
-    if _onednn() and x.device.type == "cpu" and x.dtype == torch.float32 and torch.is_inference_mode_enabled():
-        shape = (conv.padding, conv.stride, conv.dilation, conv.groups)
+    shape = (conv.padding, conv.stride, conv.dilation, conv.groups)
+    if not _fusible(x):
+        y = F.conv2d(x, conv.weight, conv.bias, conv.stride, conv.padding, conv.dilation, conv.groups)
+        return PLAIN[activation](y if add is None else y + add, *arguments)
+    if add is None:
         return torch.ops.mkldnn._convolution_pointwise(x, conv.weight, conv.bias, *shape, activation, list(arguments), "")
-    return PLAIN[activation](F.conv2d(x, conv.weight, conv.bias, conv.stride, conv.padding, conv.dilation, conv.groups), *arguments)
+    unary = None if activation == "none" else activation
+    return torch.ops.mkldnn._convolution_pointwise.binary(x, add, conv.weight, conv.bias, *shape, "add", 1.0, unary, list(arguments), "")
+
+
+def conv_transpose2d(x: Tensor, conv: nn.Module, activation: str = "none", arguments: Sequence[float] = ()) -> Tensor:
+    """``activation(conv(x), *arguments)`` for a ConvTranspose2d."""
+    assert isinstance(conv, nn.ConvTranspose2d)
+    if not _fusible(x):
+        return PLAIN[activation](conv(x), *arguments)
+    shape = (conv.padding, conv.output_padding, conv.stride, conv.dilation, conv.groups)
+    return torch.ops.mkldnn._convolution_transpose_pointwise(x, conv.weight, conv.bias, *shape, activation, list(arguments), "")
+
+
+def _fusible(x: Tensor) -> bool:
+    return x.device.type == "cpu" and torch.is_inference_mode_enabled() and x.dtype in _onednn()
 
 
 @cache
-def _onednn() -> bool:
-    """Whether this build of torch has the kernels that its own compiler uses."""
-    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+def _onednn() -> frozenset[torch.dtype]:
+    """For which types this build of torch, on this processor, has the kernels that its own compiler uses."""
+    if not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, "_convolution_pointwise"):
+        return frozenset()
+    return frozenset({torch.float32, torch.bfloat16} if torch.ops.mkldnn._is_mkldnn_bf16_supported() else {torch.float32})

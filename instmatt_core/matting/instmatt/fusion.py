@@ -19,8 +19,13 @@ def unknown(alphas: Tensor, width: int) -> Tensor:
     return torch.from_numpy(np.stack(grown)).bool().to(alphas.device)
 
 
+def fuse_coarse(os4: Tensor, os8: Tensor) -> tuple[Tensor, Tensor]:
+    """The fused tri-mattes of the two smaller sizes ``(K, 3, H, W)``, and where the full size comes next, bool ``(K, H, W)``."""
+    alphas = torch.where(unknown(os8, WIDTHS[0])[:, None], os4, os8)
+    return alphas, unknown(alphas, WIDTHS[1])
+
+
 def fuse(os1: Tensor, os4: Tensor, os8: Tensor) -> tuple[Tensor, Tensor]:
     """The fused tri-mattes ``(K, 3, H, W)``, and where they come from the full size, bool ``(K, H, W)``."""
-    alphas = torch.where(unknown(os8, WIDTHS[0])[:, None], os4, os8)
-    finest = unknown(alphas, WIDTHS[1])
+    alphas, finest = fuse_coarse(os4, os8)
     return torch.where(finest[:, None], os1, alphas), finest

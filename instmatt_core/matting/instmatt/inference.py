@@ -1,167 +1,168 @@
-"""The network at work: everything folded that can be, the full-size step in strips, shared work of the refiner done once.
+"""The first stage at work: norms folded, memory bounded by strips, the full-size step only where its result is used.
 
-All of this is exact algebra; results differ from :class:`.network.InstMattNetwork` by rounding only.
+Each strip is read with a halo as wide as its convolutions reach, and a strip at the picture's edge ends there. Hence the strips'
+results are those of the whole, up to rounding, and there are no seams.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ...convolution import conv2d
-from .decoder import SLOPE, leaky
-from .network import InstMattNetwork, TriMatte, activate, enlarge
-from .refiner import Refiner
-from .spectral import SpectralConv, SpectralUpConv
+from ...convolution import conv2d, conv_transpose2d
+from .areas import Area, strips
+from .decoder import SLOPE, DecoderBlock
+from .encoder import EncoderBlock
+from .folding import fold
+from .network import InstMattNetwork
 
-STRIP = 128  # rows of the full-size step at once
-HALO = 4  # rows that the full-size step's convolutions reach beyond a strip
-RIM = 10  # px at a window's edge that the refiner leaves alone
 LEAKY = ("leaky_relu", (SLOPE,))
+DOWN_HALO, UP_HALO, FULL_HALO = 32, 40, 16  # px that the strips of _down, _up and full reach out
 
 
-class Generator:
-    """Tri-mask to tri-matte, one instance at a time; all but the full-size step in ``dtype``."""
+class Coarse(NamedTuple):
+    """What is known of an instance at /4 and /8.
 
-    def __init__(self, network: InstMattNetwork, dtype: torch.dtype = torch.float32):
-        self.dtype = dtype
-        folded = fold(copy.deepcopy(network).eval())
-        self.encoder, self.aspp, self.decoder = folded.encoder, folded.aspp, folded.decoder
-
-    def __call__(self, image: Tensor, tri_mask: Tensor) -> TriMatte:
-        """As :meth:`InstMattNetwork.forward` for a batch of one: ``image (3, H, W)``, ``tri_mask (3, H, W)``."""
-        x = torch.cat((image, tri_mask))[None].contiguous(memory_format=torch.channels_last)
-        with torch.autocast(x.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            deepest, shortcuts = self.encoder.trunk(x)
-            half, os4, os8 = (y.float() for y in self.decoder.trunk(self.aspp(deepest), shortcuts))
-        del deepest, shortcuts
-        os1, feature = self._full_size(x, half)
-        return TriMatte(activate(os1), activate(enlarge(os4, 4)), activate(enlarge(os8, 8)), feature)
-
-    def _full_size(self, x: Tensor, half: Tensor) -> tuple[Tensor, Tensor]:
-        """The decoder's last step. In strips, because at full size each map is as large as all others together."""
-        height, width = x.shape[2:]
-        os1, feature = (x.new_empty(1, height, width, c).permute(0, 3, 1, 2) for c in (3, 32))  # channels last, as the rest
-        first, _, norm, second, _, last_norm = self.encoder.shortcut[0].children()
-        hidden, _, _, logits = self.decoder.refine_OS1.children()
-        for top in range(0, height, STRIP):
-            bottom = min(top + STRIP, height)
-            start, end = max(top - HALO, 0), min(bottom + HALO, height)  # even, as the map at /2 needs
-            branch = conv2d(norm(conv2d(x[:, :, start:end], first, "relu")), second, "relu")
-            part = leaky(self.decoder.conv1(half[:, :, start // 2 : end // 2])).add_(last_norm(branch))
-            keep = slice(top - start, bottom - start)
-            feature[:, :, top:bottom] = part[:, :, keep]
-            os1[:, :, top:bottom] = conv2d(conv2d(part, hidden, *LEAKY), logits)[:, :, keep]
-        return os1, feature
-
-
-class FastRefiner:
-    """:class:`Refiner` without repeating for everyone what is the same for all.
-
-    The merge's first convolution is linear in what ``split`` returns, so that what everyone adds to everyone is convolved once;
-    and the backgrounds, of which only the mean counts, are averaged before they are convolved.
+    ``at4 (1, 64, H/4, W/4)`` is the decoder's map, ``os4`` and ``os8`` are logits ``(1, 3, ...)``.
     """
 
-    def __init__(self, refiner: Refiner):
-        self.refiner = copy.deepcopy(refiner).requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        weight, bias = refiner.split.weight.detach(), refiner.split.bias
-        assert bias is not None
-        self.split = [
-            (w.contiguous(memory_format=torch.channels_last), b) for w, b in zip(weight.chunk(3), bias.detach().chunk(3), strict=True)
-        ]
-        first = refiner.merge[0]
-        assert isinstance(first, nn.Conv2d)
-        target, reference = first.weight.detach()[:, :16], first.weight.detach()[:, 16:32]
-        self.own = torch.cat((2 * target - reference, reference), 1).contiguous(memory_format=torch.channels_last)
-
-    def __call__(self, image: Tensor, alphas: Tensor, features: Sequence[Tensor]) -> Tensor:
-        """As :meth:`Refiner.forward`; one instance after the other, which keeps the maps in the processor's cache."""
-        first, _, second = self.refiner.merge.children()
-        count = len(alphas)
-        own = [torch.cat([_convolve(f * a[j], *self.split[j]) for j in (0, 1)], 1) for f, a in zip(features, alphas, strict=True)]
-        targets, references = sum(own[1:], own[0]).chunk(2, 1)
-        background = _convolve(sum(f * a[2] for f, a in zip(features, alphas, strict=True)) / count, *self.split[2])
-        shared = conv2d(torch.cat((references / max(count - 1, 1) - targets, targets, background, image[None]), 1), first)
-        logits = []
-        for part in own:
-            merged = F.leaky_relu_(_convolve(part, self.own).add_(shared), SLOPE)
-            logits.append(conv2d(conv2d(merged, second), self.refiner.head))
-        return torch.cat(logits)
+    at4: Tensor
+    os4: Tensor
+    os8: Tensor
 
 
-def refine_pass(
-    refiner: Callable[[Tensor, Tensor, Sequence[Tensor]], Tensor],
-    image: Tensor,
-    alphas: Tensor,
-    features: Sequence[Tensor],
-    windows: Sequence[tuple[int, int]],
-    side: int,
-    written: Tensor,
-    report: Callable[[float], None] = lambda share: None,
-) -> Tensor:
-    """Visit every window once, in place: later windows see what earlier ones wrote.
+class Generator(nn.Module):
+    """Tri-mask to tri-matte, one instance at a time, in two steps.
 
     Args:
-        image: ``(3, H, W)``, normalised.
-        alphas: ``(K, 3, H, W)`` tri-mattes; overwritten.
-        features: K maps ``(32, H, W)``.
-        written: bool ``(K,)``, whose tri-mattes to overwrite; the others are context.
-
-    Returns:
-        ``(K,)``: the largest change of each target.
+        network: the trained one; it is copied.
+        dtype: of the first step. The second is always float32.
     """
-    change = alphas.new_zeros(len(alphas))
-    inner = slice(RIM, side - RIM)
-    for index, (top, left) in enumerate(windows):
-        window = (..., slice(top, top + side), slice(left, left + side))
-        here = alphas[window]
-        logits = refiner(image[window], here, [f[window] for f in features])
-        new, old = activate(logits)[written][..., inner, inner], here[written][..., inner, inner]
-        if new.numel():
-            change[written] = torch.maximum(change[written], (new[:, 0] - old[:, 0]).abs().flatten(1).amax(1))
-        alphas[written, :, top + RIM : top + side - RIM, left + RIM : left + side - RIM] = new
-        report((index + 1) / len(windows))
-    return change
+
+    def __init__(self, network: InstMattNetwork, dtype: torch.dtype = torch.float32):
+        super().__init__()
+        folded = fold(network)
+        self.encoder, self.aspp, self.decoder = folded.encoder, folded.aspp, folded.decoder
+        encoder, decoder = self.encoder, self.decoder
+        down = (encoder.conv3, encoder.layer1, encoder.layer2, encoder.layer3, encoder.layer_bottleneck, *encoder.shortcut[2:])
+        for part in (*down, self.aspp, decoder.layer1, decoder.layer2, decoder.layer3):
+            for module in part.modules():
+                if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+                    module.to(dtype)
+        self.dtype = dtype
+
+    def coarse(self, image: Tensor, tri_mask: Tensor, rows: int) -> Coarse:
+        """Everything but the full-size step, for a normalised ``image (3, H, W)`` and ``tri_mask (3, H, W)``.
+
+        At /4 and above ``rows``, a multiple of 8, are computed at a time.
+        """
+        size = (image.shape[1], image.shape[2])
+        encoder, decoder = self.encoder, self.decoder
+        x2 = _map(image, 64, size, 4, self.dtype)
+        for strip in strips(size, rows):
+            seen = strip.grown(DOWN_HALO, size)
+            x2[strip.at(4).index] = self._down(_join(image, tri_mask, seen))[strip.within(seen).at(4).index]
+        x3 = _encode(encoder.layer2, x2)
+        x4 = _encode(encoder.layer3, x3)
+        deepest = self._pyramid(_encode(encoder.layer_bottleneck, x4))
+        at8 = _decode(decoder.layer1, deepest).add_(_branch(encoder.shortcut[4], x4))
+        at8 = _decode(decoder.layer2, at8).add_(_branch(encoder.shortcut[3], x3))
+        os8 = _head(decoder.refine_OS8, at8.float())
+        del x3, x4, deepest
+        at4, os4 = _map(image, 64, size, 4), _map(image, 3, size, 4)
+        for strip in strips(size, rows):
+            seen = strip.grown(UP_HALO, size)
+            part = _decode(decoder.layer3, at8[seen.at(8).index]).add_(_branch(encoder.shortcut[2], x2[seen.at(4).index])).float()
+            inner = strip.within(seen).at(4).index
+            at4[strip.at(4).index] = part[inner]
+            os4[strip.at(4).index] = _head(decoder.refine_OS4, part)[inner]
+        return Coarse(at4, os4, os8)
+
+    def full(self, image: Tensor, tri_mask: Tensor, at4: Tensor, area: Area) -> tuple[Tensor, Tensor]:
+        """The full-size step in an area whose corners are multiples of 4.
+
+        Args:
+            at4: :attr:`Coarse.at4` in ``area.grown(FULL_HALO, ...)``.
+
+        Returns:
+            Logits ``(1, 3, h, w)`` and feature ``(1, 32, h, w)``.
+        """
+        seen = area.grown(FULL_HALO, (image.shape[1], image.shape[2]))
+        x = _join(image, tri_mask, seen)
+        half = _decode(self.decoder.layer4, at4).add_(_branch(self.encoder.shortcut[1], self._stem(x)))
+        feature = conv_transpose2d(half, self.decoder.conv1, *LEAKY).add_(_branch(self.encoder.shortcut[0], x))
+        inner = area.within(seen).index
+        return _head(self.decoder.refine_OS1, feature)[inner], feature[inner]
+
+    def _stem(self, x: Tensor) -> Tensor:
+        return conv2d(conv2d(x, self.encoder.conv1, "relu"), self.encoder.conv2, "relu")
+
+    def _down(self, x: Tensor) -> Tensor:
+        return _encode(self.encoder.layer1, conv2d(self._stem(x).to(self.dtype), self.encoder.conv3, "relu"))
+
+    def _pyramid(self, x: Tensor) -> Tensor:
+        local = [conv2d(x, self.aspp.get_submodule(f"aspp{index}"), "relu") for index in range(1, 5)]
+        everywhere = conv2d(x.mean((2, 3), keepdim=True), self.aspp.aspp5, "relu")
+        return conv2d(torch.cat((*local, everywhere.expand_as(local[0])), 1), self.aspp.conv2, "relu")
 
 
-def fold(network: InstMattNetwork) -> InstMattNetwork:
-    """Plain convolutions with the spectral and batch norms in their kernels, in place; it can no longer be trained."""
-    for parent in list(network.modules()):
-        for name, child in list(parent.named_children()):
-            if isinstance(child, (SpectralConv, SpectralUpConv)):
-                setattr(parent, name, _plain(child))
-    for parent in list(network.modules()):
-        children = dict(parent.named_children())
-        for name, norm in children.items():
-            before = _before(name)
-            if isinstance(norm, nn.BatchNorm2d) and isinstance(children.get(before), (nn.Conv2d, nn.ConvTranspose2d)):
-                fused = fuse_conv_bn_eval(children[before], norm, transpose=isinstance(children[before], nn.ConvTranspose2d))  # type: ignore[type-var]
-                setattr(parent, before, fused)
-                setattr(parent, name, nn.Identity())
-    return network.requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+def _map(like: Tensor, channels: int, size: tuple[int, int], scale: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """An empty map at 1/scale, channels last."""
+    shape = (1, channels, size[0] // scale, size[1] // scale)
+    return torch.empty(shape, dtype=dtype, device=like.device, memory_format=torch.channels_last)
 
 
-def _before(name: str) -> str:
-    """The name of the convolution that the norm of this name follows."""
-    return str(int(name) - 1) if name.isdecimal() else name.removesuffix("_bn").replace("bn", "conv")
+def _join(image: Tensor, tri_mask: Tensor, area: Area) -> Tensor:
+    """The encoder's input in an area."""
+    return torch.cat((image[area.index], tri_mask[area.index]))[None].contiguous(memory_format=torch.channels_last)
 
 
-def _plain(conv: SpectralConv | SpectralUpConv) -> nn.Module:
-    with torch.no_grad():
-        kernel = conv.module()
-    plain: nn.Conv2d | nn.ConvTranspose2d
-    if isinstance(conv, SpectralUpConv):
-        plain = nn.ConvTranspose2d(kernel.shape[0], kernel.shape[1], 4, 2, 1, bias=False)
-    else:
-        plain = nn.Conv2d(kernel.shape[1], kernel.shape[0], kernel.shape[2], conv.stride, conv.padding, bias=False)
-    plain.weight = nn.Parameter(kernel)
-    return plain.eval()
+def _encode(layer: nn.Module, x: Tensor) -> Tensor:
+    for block in layer.children():
+        assert isinstance(block, EncoderBlock)
+        skip = x
+        if isinstance(block.downsample, nn.Sequential):
+            pool, project, _ = block.downsample.children()
+            skip = conv2d(pool(x), project)
+        x = conv2d(conv2d(x, block.conv1, "relu"), block.conv2, "relu", add=skip)
+    return x
 
 
-def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    return F.conv2d(x if x.ndim == 4 else x[None], weight, bias, padding=1)
+def _decode(layer: nn.Module, x: Tensor) -> Tensor:
+    for block in layer.children():
+        assert isinstance(block, DecoderBlock)
+        if isinstance(block.upsample, nn.Sequential):
+            y = conv2d(conv_transpose2d(x, block.conv1, *LEAKY), block.conv2)
+            _, project, _ = block.upsample.children()
+            _add_doubled(y, conv2d(x, project))  # a 1 x 1 convolution may as well come before the enlarging
+        else:
+            y = conv2d(conv2d(x, block.conv1, *LEAKY), block.conv2, add=x)
+        x = F.leaky_relu_(y, SLOPE)
+    return x
+
+
+def _add_doubled(y: Tensor, x: Tensor) -> None:
+    """Add ``x``, each pixel repeated 2 x 2, to ``y`` in place."""
+    y.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)).add_(x[:, :, :, None, :, None])
+
+
+def _branch(shortcut: nn.Module, x: Tensor) -> Tensor:
+    first, _, norm, second, _, last_norm = shortcut.children()
+    return _norm_(last_norm, conv2d(_norm_(norm, conv2d(x, first, "relu")), second, "relu"))
+
+
+def _norm_(norm: nn.Module, x: Tensor) -> Tensor:
+    """Batch norm in place: fresh memory for the result would cost more than the norm."""
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_var is not None
+    assert norm.running_mean is not None
+    scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+    return x.mul_(scale[:, None, None]).add_((norm.bias - norm.running_mean * scale)[:, None, None])
+
+
+def _head(head: nn.Module, x: Tensor) -> Tensor:
+    hidden, _, _, logits = head.children()
+    return conv2d(conv2d(x, hidden, *LEAKY), logits)

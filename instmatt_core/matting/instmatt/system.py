@@ -12,13 +12,21 @@ from ...errors import GuidanceError
 from ...guidance import tri_masks
 from ...instances import InstanceMasks, TriMasks, share
 from ..conventions import dtype_of, normalise
-from . import paper, tiles
-from .fusion import fuse
-from .inference import FastRefiner, Generator, refine_pass
-from .network import build
+from . import paper
+from .areas import Area, round_what, strips, widened
+from .fusion import fuse_coarse
+from .inference import FULL_HALO, Generator
+from .network import activate, build, enlarge
 from .padding import crop, pad
+from .refinement import FastRefiner, areas_of_visits, refine_pass
+from .shelf import FileMap, Shelf
 from .windows import choose, disagreement, duplicates, window_side
 
+MEMORY_MB = 800
+FULL_BYTES = 700  # that the full-size step takes for each pixel of a strip
+ROWS = (32, 96)  # of a strip of the full-size step: at least, and at most, since larger maps cost more in fresh memory than halos do
+COARSE = 2  # the other steps take this many times less
+AROUND = 24  # px round what the refiner may change where features are made; the refiner looks 4 px further in each visit
 CHANGED = 0.01  # an instance whose target moved further than this in a pass is refined again
 PASSES = {"default": 3, "paper": 2}
 
@@ -30,14 +38,14 @@ class TriMattes:
     Attributes:
         alphas: ``(K, 3, H, W)``: target, reference, background.
         unknown: bool ``(K, H, W)``, where the refiner's word counts.
-        features: K maps ``(32, H, W)``.
+        features: K maps ``(32, H, W)``; in "default", zeros far from ``unknown``.
         image: ``(3, H, W)``, normalised.
         size: height and width of the picture without its margin.
     """
 
     alphas: Tensor
     unknown: Tensor
-    features: list[Tensor]
+    features: list[Tensor | FileMap]
     image: Tensor
     size: tuple[int, int]
 
@@ -54,7 +62,8 @@ class InstMatt:
         state: the network's state dict, with the authors' keys.
         compat: "paper" repeats the authors' inference script to the last accident; docs/instmatt.md lists the differences.
         device: where the network runs.
-        memory_mb: larger pictures, or more people, than fit into about this much memory are matted in overlapping tiles.
+        memory_mb: about how much memory working maps may take; what does not fit waits in temporary files. With less than some 100
+            bytes for each pixel it takes what it needs. The result is the same with any budget.
         max_side: in "paper", the long side in px to which the script shrinks larger pictures. Otherwise nothing is shrunk.
         precision: "float32", or "bfloat16" or "float16" for most of the first stage. "auto" is float32: with the others some percent of
             the undecided pixels move by more than two levels of 255.
@@ -72,7 +81,7 @@ class InstMatt:
         *,
         compat: str = "default",
         device: str | torch.device = "cpu",
-        memory_mb: int = tiles.MEMORY_MB,
+        memory_mb: int = MEMORY_MB,
         max_side: int = paper.MAX_SIDE,
         precision: str = "auto",
     ):
@@ -91,8 +100,7 @@ class InstMatt:
         if self.compat == "paper":
             return self._as_published(image, instances, progress)
         guides = tri_masks(sharpen(instances)).tri
-        windows = tiles.plan(instances.size, len(instances), self.memory_mb)
-        return share(tiles.stitch(image, guides, windows, self._matte, progress))
+        return share(self._matte(image, guides, progress))
 
     def tri_matte(self, image: Tensor, guides: TriMasks, progress: Callable[[float], None] = lambda share: None) -> TriMattes:
         """The first stage: each instance by itself, from ``image (3, H, W)`` and everyone's tri-masks."""
@@ -111,11 +119,11 @@ class InstMatt:
             if alphas.shape != start.targets.shape:
                 raise GuidanceError(f"the mattes are {tuple(alphas.shape)}, the first stage's {tuple(start.targets.shape)}")
             start = replace(start, alphas=pad(paper.tri_masks(share(alphas))).to(self.device))
-        return crop(self._refine(start, progress)[:, 0], start.size).cpu()
+        return crop(self._refine(start, progress), start.size).cpu()
 
     def _matte(self, image: Tensor, guides: Tensor, progress: Callable[[float], None]) -> Tensor:
-        first = self._tri_matte(image, guides, lambda done: progress(0.5 * done))
-        return self.refine(first, None, lambda done: progress(0.5 + 0.5 * done))
+        first = self._tri_matte(image, guides, lambda done: progress(0.6 * done))
+        return self.refine(first, None, lambda done: progress(0.6 + 0.4 * done))
 
     def _as_published(self, image: Tensor, instances: InstanceMasks, progress: Callable[[float], None]) -> Tensor:
         small, masks = paper.shrink(image, instances.masks, self.max_side)
@@ -123,42 +131,77 @@ class InstMatt:
 
     def _tri_matte(self, image: Tensor, guides: Tensor, progress: Callable[[float], None]) -> TriMattes:
         picture = pad(normalise(image)).to(self.device)
-        alphas, where, features = [], [], []
+        size = (picture.shape[1], picture.shape[2])
+        whole = Area(slice(0, size[0]), slice(0, size[1]))
+        budget = self.memory_mb * 1e6 / 2  # one half for the maps at work, the other for those that wait
+        rows = strip_rows(size, budget)
+        shelf = Shelf(budget, self.device)
         with torch.inference_mode():
+            alphas = picture.new_empty(len(guides), 3, *size)
+            unknown = torch.empty(len(guides), *size, dtype=torch.bool, device=self.device)
+            quarters = []
             for k, guide in enumerate(guides):
-                made = self._generator(picture, pad(guide).to(self.device))
-                fused, finest = fuse(made.os1, made.os4, made.os8)
-                alphas.append(fused)
-                where.append(finest)
-                features.append(made.feature[0])
-                progress((k + 1) / len(guides))
-            return TriMattes(torch.cat(alphas), torch.cat(where), features, picture, (image.shape[1], image.shape[2]))
+                made = self._generator.coarse(picture, pad(guide).to(self.device), COARSE * rows)
+                fused, finest = fuse_coarse(activate(enlarge(made.os4, 4)), activate(enlarge(made.os8, 8)))
+                alphas[k], unknown[k] = fused[0], finest[0]
+                quarters.append(shelf.new(64, (size[0] // 4, size[1] // 4)))
+                quarters[k][whole.at(4).index] = made.at4[0]
+                progress(0.7 * (k + 1) / len(guides))
+            areas = self._areas(unknown, rows)
+            features = []
+            for k, (guide, quarter) in enumerate(zip(guides, quarters, strict=True)):
+                padded = pad(guide).to(self.device)
+                features.append(shelf.new(32, size))
+                for area in areas:
+                    seen = area.grown(FULL_HALO, size).at(4)
+                    os1, feature = self._generator.full(picture, padded, quarter[seen.index][None], area)
+                    features[k][area.index] = feature[0]
+                    here = alphas[k][area.index]
+                    here.copy_(torch.where(unknown[k][area.index], activate(os1)[0], here))
+                progress(0.7 + 0.3 * (k + 1) / len(guides))
+        return TriMattes(alphas, unknown, features, picture, (image.shape[1], image.shape[2]))
+
+    def _areas(self, unknown: Tensor, rows: int) -> list[Area]:
+        """Where the full-size step runs: round what is unknown of anyone; the paper looks at the rest, too."""
+        size = (unknown.shape[1], unknown.shape[2])
+        if self.compat == "paper":
+            return list(strips(size, rows))
+        whole = Area(slice(0, size[0]), slice(0, size[1]))
+        return round_what(widened(unknown.any(0), AROUND), whole, rows, 2 * FULL_HALO, 4)
 
     def _refine(self, start: TriMattes, progress: Callable[[float], None]) -> Tensor:
         with torch.inference_mode():
             good = ~duplicates(start.alphas[:, 0])
+            targets = start.alphas[:, 0].clone()
             if not good.any():
-                return start.alphas
+                progress(1.0)
+                return targets
             side = window_side(len(good), (start.image.shape[1], start.image.shape[2]))
             windows = choose(disagreement(start.alphas).cpu().numpy(), side)
-            alphas = start.alphas[good]
+            alphas, unknown = start.alphas[good], start.unknown[good]
             features = [f for f, keep in zip(start.features, good.tolist(), strict=True) if keep]
+            counted = None if self.compat == "paper" else unknown
+            wanted = torch.ones_like(unknown[0]) if counted is None else unknown.any(0)
+            visits = areas_of_visits(wanted, windows, side, PASSES[self.compat])
             active = torch.ones(len(alphas), dtype=torch.bool, device=alphas.device)
-            passes = PASSES[self.compat]
-            for index in range(passes):
-                done = index / passes
+            for index, areas in enumerate(visits):
 
-                def report(part: float, done: float = done) -> None:
-                    progress(done + part / passes)
+                def report(part: float, index: int = index) -> None:
+                    progress((index + part) / len(visits))
 
-                change = refine_pass(self._refiner, start.image, alphas, features, windows, side, active, report)
+                change = refine_pass(self._refiner, start.image, alphas, features, areas, active, counted, report)
                 active = change > CHANGED
                 if not active.any():
                     break
-            result = start.alphas.clone()
-            result[good] = torch.where(start.unknown[good][:, None], alphas, result[good])
+            targets[good] = torch.where(unknown, alphas[:, 0], targets[good])
         progress(1.0)
-        return result
+        return targets
+
+
+def strip_rows(size: tuple[int, int], budget: float) -> int:
+    """Rows of a strip that takes about ``budget`` bytes; strips are about equally high."""
+    most = max(ROWS[0], min(ROWS[1], int(budget / (FULL_BYTES * size[1]))))
+    return -(-size[0] // -(-size[0] // most) // 32) * 32
 
 
 def sharpen(instances: InstanceMasks) -> InstanceMasks:

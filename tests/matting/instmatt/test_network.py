@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from instmatt_core.matting.instmatt.inference import FastRefiner
 from instmatt_core.matting.instmatt.network import InstMattNetwork, build
+from instmatt_core.matting.instmatt.refinement import FastRefiner
 from instmatt_core.matting.instmatt.spectral import SpectralConv
 
 

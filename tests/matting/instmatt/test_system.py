@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pytest
 import torch
+from instmatt_straightforward import straightforward
 from torch import Tensor
 
 from instmatt_core.errors import Cancelled, GuidanceError, UsageError, WeightsError
 from instmatt_core.guidance import tri_masks
 from instmatt_core.instances import InstanceMasks, mask_boxes
-from instmatt_core.matting.instmatt import InstMatt
-from instmatt_core.matting.instmatt.system import sharpen
-from instmatt_core.matting.instmatt.tiles import fade, plan, stitch
+from instmatt_core.matting.instmatt import InstMatt, system
+from instmatt_core.matting.instmatt.network import build
+from instmatt_core.matting.instmatt.shelf import FileMap, Shelf
+from instmatt_core.matting.instmatt.system import ROWS, sharpen, strip_rows
 
 
 def test_alphas_share_each_pixel(instmatt: InstMatt, picture: Tensor, two: InstanceMasks) -> None:
@@ -90,42 +92,77 @@ def test_lower_precision_changes_little(state: dict[str, Tensor], instmatt: Inst
     assert 0 < difference.mean() < 0.05
 
 
-@pytest.mark.parametrize(("size", "count"), [((853, 1280), 4), ((3000, 4000), 3), ((700, 5000), 20), ((40, 50), 1)])
-def test_tiles_fit_the_budget_and_cover_the_picture(size: tuple[int, int], count: int) -> None:
-    tiles = plan(size, count, 1500)
-    weights = torch.zeros(size)
-    for tile in tiles:
-        assert (tile[0].stop - tile[0].start + 64) * (tile[1].stop - tile[1].start + 64) * (700 + 200 * count) <= 1500e6
-        weights[tile] += fade(tile, size)
-    assert weights.min() > 0
+@pytest.fixture(scope="module")
+def crowd() -> tuple[Tensor, InstanceMasks]:
+    """A picture larger than one window ``(3, 180, 380)``, and three people in it."""
+    coarse = torch.rand(1, 3, 12, 20, generator=torch.Generator().manual_seed(1))
+    masks = torch.zeros(3, 180, 380)
+    masks[0, 30:170, 20:110] = 1
+    masks[1, 40:180, 140:240] = 1
+    masks[2, 20:160, 270:360] = 1
+    image = torch.nn.functional.interpolate(coarse, size=(180, 380), mode="bicubic")[0].clamp(0, 1)
+    return image, InstanceMasks(masks, mask_boxes(masks), torch.ones(3))
 
 
-def test_seams_do_not_show() -> None:
-    """Tiles that disagree by a constant fade into each other by less than 1/255 from one pixel to the next."""
-    image, guides = torch.zeros(3, 600, 1400), torch.ones(1, 3, 600, 1400)
-    tiles = plan((600, 1400), 1, 600)
-    assert len(tiles) > 1
-    values = iter([0.2, 0.7, 0.3, 0.6, 0.4, 0.5] * 9)
-
-    def matte(part: Tensor, guide: Tensor, progress: object) -> Tensor:
-        return torch.full((len(guide), *part.shape[1:]), next(values))
-
-    alphas = stitch(image, guides, tiles, matte, lambda share: None)
-    assert alphas.min() >= 0.2
-    assert alphas.diff(dim=1).abs().max() < 1 / 255
-    assert alphas.diff(dim=2).abs().max() < 1 / 255
+@pytest.fixture
+def everybody_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The made-up weights call most people duplicates."""
+    monkeypatch.setattr(system, "duplicates", lambda targets: torch.zeros(len(targets), dtype=torch.bool))
 
 
-def test_tiles_without_anyone_are_skipped() -> None:
-    image, guides = torch.zeros(3, 600, 3000), torch.zeros(1, 3, 600, 3000)
-    guides[:, 0, :, :100] = 1
-    tiles = plan((600, 3000), 1, 600)
-    seen = []
+@pytest.mark.usefixtures("everybody_counts")
+@pytest.mark.parametrize("compat", ["default", "paper"])
+def test_shortcuts_do_not_change_the_answer(state: dict[str, Tensor], crowd: tuple[Tensor, InstanceMasks], compat: str) -> None:
+    confident = {key: 8 * value if key.startswith("decoder.refine_OS") and ".3." in key else value for key, value in state.items()}
+    fast, plain = InstMatt(confident, compat=compat)(*crowd), straightforward(build(confident), *crowd, compat)
+    levels = ((fast - plain) * 255).abs()
+    assert (levels <= 1).float().mean() > 0.999
+    assert levels.mean() < 0.005
 
-    def matte(part: Tensor, guide: Tensor, progress: object) -> Tensor:
-        seen.append(part.shape)
-        return guide[:, 0]
 
-    alphas = stitch(image, guides, tiles, matte, lambda share: None)
-    assert len(seen) == 1
-    torch.testing.assert_close(alphas, guides[:, 0])
+def test_the_full_size_step_runs_where_it_is_needed(instmatt: InstMatt, paper: InstMatt) -> None:
+    unknown = torch.zeros(2, 320, 640, dtype=torch.bool)
+    unknown[1, 100:110, 50:60] = True
+    covered = {}
+    for name, system_ in (("default", instmatt), ("paper", paper)):
+        covered[name] = torch.zeros(320, 640, dtype=torch.bool)
+        for area in system_._areas(unknown, 128):
+            covered[name][area.index] = True
+    assert covered["paper"].all()
+    assert covered["default"][80:130, 30:80].all()
+    assert not covered["default"][:, 120:].any()
+
+
+@pytest.mark.usefixtures("everybody_counts")
+def test_seams_do_not_show(state: dict[str, Tensor], instmatt: InstMatt, crowd: tuple[Tensor, InstanceMasks]) -> None:
+    """With no memory to speak of, the picture is made in the smallest strips and everything waits in files: the same mattes."""
+    frugal = InstMatt(state, memory_mb=1)
+    made = frugal.tri_matte(crowd[0], tri_masks(crowd[1]))
+    assert all(isinstance(f, FileMap) for f in made.features)
+    assert ((frugal(*crowd) - instmatt(*crowd)).abs() < 1 / 255).float().mean() == 1
+
+
+def test_waiting_maps_stay_within_their_room() -> None:
+    shelf = Shelf(4 * 8 * 100 * 2.5, torch.device("cpu"))
+    maps = [shelf.new(8, (10, 10)) for _ in range(6)]
+    assert [isinstance(m, FileMap) for m in maps] == [False, False, True, True, True, True]
+
+
+def test_a_map_in_a_file_is_a_map() -> None:
+    generator = torch.Generator().manual_seed(0)
+    tensor, file = torch.zeros(4, 20, 30), FileMap(4, (20, 30), torch.device("cpu"))
+    for rows, columns in ((slice(0, 20), slice(3, 9)), (slice(5, 8), slice(0, 30))):
+        values = torch.rand(4, rows.stop - rows.start, columns.stop - columns.start, generator=generator)
+        tensor[..., rows, columns] = values
+        file[..., rows, columns] = values
+    for where in ((..., slice(0, 20), slice(0, 30)), (..., slice(4, 19), slice(2, 11))):
+        assert torch.equal(file[where], tensor[where])
+
+
+@pytest.mark.parametrize("size", [(928, 1344), (96, 96), (6000, 8000), (160, 99968)])
+def test_strips_fit_the_budget(size: tuple[int, int]) -> None:
+    for budget in (1e6, 1e8, 1e9):
+        rows = strip_rows(size, budget)
+        assert rows % 32 == 0
+        assert ROWS[0] <= rows <= ROWS[1]
+        assert rows == ROWS[0] or rows * size[1] * system.FULL_BYTES <= 1.2 * budget + 32 * size[1] * system.FULL_BYTES

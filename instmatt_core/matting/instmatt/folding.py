@@ -1,0 +1,50 @@
+"""Norms into kernels: an inference copy of the network made of plain convolutions."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from .network import InstMattNetwork
+from .spectral import SpectralConv, SpectralUpConv
+
+
+def fold(network: InstMattNetwork) -> InstMattNetwork:
+    """A copy whose convolutions have the spectral and batch norms in their kernels; it can no longer be trained.
+
+    The batch norms that follow a ReLU stay.
+    """
+    network = copy.deepcopy(network).eval()
+    for parent in list(network.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, (SpectralConv, SpectralUpConv)):
+                setattr(parent, name, _plain(child))
+    for parent in list(network.modules()):
+        children = dict(parent.named_children())
+        for name, norm in children.items():
+            before = _before(name)
+            if isinstance(norm, nn.BatchNorm2d) and isinstance(children.get(before), (nn.Conv2d, nn.ConvTranspose2d)):
+                fused = fuse_conv_bn_eval(children[before], norm, transpose=isinstance(children[before], nn.ConvTranspose2d))  # type: ignore[type-var]
+                setattr(parent, before, fused)
+                setattr(parent, name, nn.Identity())
+    return network.requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _before(name: str) -> str:
+    """The name of the convolution that the norm of this name follows."""
+    return str(int(name) - 1) if name.isdecimal() else name.removesuffix("_bn").replace("bn", "conv")
+
+
+def _plain(conv: SpectralConv | SpectralUpConv) -> nn.Module:
+    with torch.no_grad():
+        kernel = conv.module()
+    plain: nn.Conv2d | nn.ConvTranspose2d
+    if isinstance(conv, SpectralUpConv):
+        plain = nn.ConvTranspose2d(kernel.shape[0], kernel.shape[1], 4, 2, 1, bias=False)
+    else:
+        plain = nn.Conv2d(kernel.shape[1], kernel.shape[0], kernel.shape[2], conv.stride, conv.padding, bias=False)
+    plain.weight = nn.Parameter(kernel)
+    return plain.eval()

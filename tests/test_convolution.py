@@ -1,0 +1,38 @@
+"""Fused kernels give what the separate steps give."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from instmatt_core.convolution import conv2d, conv_transpose2d
+
+
+@pytest.fixture
+def x() -> torch.Tensor:
+    return torch.randn(1, 8, 13, 17, generator=torch.Generator().manual_seed(0)).contiguous(memory_format=torch.channels_last)
+
+
+def test_convolution_and_sum(x: torch.Tensor) -> None:
+    torch.manual_seed(0)
+    conv, other = nn.Conv2d(8, 16, 3, padding=1), torch.randn(1, 16, 13, 17)
+    with torch.inference_mode():
+        torch.testing.assert_close(conv2d(x, conv, "leaky_relu", (0.2,)), F.leaky_relu(conv(x), 0.2), atol=1e-5, rtol=0)
+        torch.testing.assert_close(conv2d(x, conv, "relu", add=other), F.relu(conv(x) + other), atol=1e-5, rtol=0)
+        torch.testing.assert_close(conv2d(x, conv, add=other), conv(x) + other, atol=1e-5, rtol=0)
+
+
+def test_transposed_convolution(x: torch.Tensor) -> None:
+    torch.manual_seed(0)
+    conv = nn.ConvTranspose2d(8, 8, 4, 2, 1)
+    with torch.inference_mode():
+        torch.testing.assert_close(conv_transpose2d(x, conv, "leaky_relu", (0.2,)), F.leaky_relu(conv(x), 0.2), atol=1e-5, rtol=0)
+
+
+def test_gradients_pass_outside_inference_mode(x: torch.Tensor) -> None:
+    conv = nn.Conv2d(8, 4, 3, padding=1)
+    conv2d(x, conv, "relu", add=torch.zeros(1, 4, 13, 17)).sum().backward()
+    assert conv.weight.grad is not None
+    assert conv.weight.grad.any()
