@@ -68,7 +68,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--precision", default="auto", choices=("auto", "float32", "bfloat16", "float16"), help="of the matting network")
     parser.add_argument(
-        "--memory", type=_positive, metavar="MB", help="about what the matting network may take beside weights and pictures; the result is the same"
+        "--memory", type=_positive, metavar="MB", help="about what the matting network may take beside weights and pictures"
     )
     parser.add_argument(
         "--max-side", type=_positive, metavar="PX", help="work on a picture no larger than this; mattes keep the original size"
