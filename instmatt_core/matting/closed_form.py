@@ -33,11 +33,15 @@ class ClosedForm:
 
     def __call__(self, image: Tensor, instances: InstanceMasks, progress: Callable[[float], None] = lambda share: None) -> Tensor:
         """Alphas ``(K, H, W)`` of ``image (3, H, W)``; together at most one at a pixel."""
-        alphas = trimaps(instances, band=self.band, hair=self.hair)
-        for k, guide in enumerate(alphas):
-            alphas[k] = solve_trimap(image, guide)
-            progress((k + 1) / len(alphas))
-        return share(alphas)
+        return solve_trimaps(image, trimaps(instances, band=self.band, hair=self.hair), progress)
+
+
+def solve_trimaps(image: Tensor, guides: Tensor, progress: Callable[[float], None] = lambda share: None) -> Tensor:
+    """Alphas ``(K, H, W)`` of ``image (3, H, W)`` for trimaps ``(K, H, W)``, which are overwritten; together at most one at a pixel."""
+    for k, guide in enumerate(guides):
+        guides[k] = solve_trimap(image, guide)
+        progress((k + 1) / len(guides))
+    return share(guides)
 
 
 def solve_trimap(image: Tensor, trimap: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...errors import GuidanceError
 from ...guidance import tri_masks
-from ...instances import InstanceMasks, TriMasks, share
+from ...instances import InstanceMasks, TriMasks, mask_boxes, share
 from ..conventions import dtype_of, normalise
 from . import paper
 from .areas import Area, round_what, strips, widened
@@ -120,6 +120,16 @@ class InstMatt:
                 raise GuidanceError(f"the mattes are {tuple(alphas.shape)}, the first stage's {tuple(start.targets.shape)}")
             start = replace(start, alphas=pad(paper.tri_masks(share(alphas))).to(self.device))
         return crop(self._refine(start, progress), start.size).cpu()
+
+    def refine_mattes(self, image: Tensor, alphas: Tensor, progress: Callable[[float], None] = lambda share: None) -> Tensor:
+        """Mattes from elsewhere ``(K, H, W)``, corrected by each other on the first stage's features."""
+        if alphas.shape[1:] != image.shape[1:]:
+            raise GuidanceError(f"the mattes are {tuple(alphas.shape[1:])}, the picture is {tuple(image.shape[1:])} (height, width)")
+        if not len(alphas):
+            return alphas
+        people = InstanceMasks(alphas, mask_boxes(alphas), torch.ones(len(alphas)))
+        first = self._tri_matte(image, tri_masks(sharpen(people)).tri, lambda done: progress(0.6 * done))
+        return share(self.refine(first, alphas, lambda done: progress(0.6 + 0.4 * done)))
 
     def _matte(self, image: Tensor, guides: Tensor, progress: Callable[[float], None]) -> Tensor:
         first = self._tri_matte(image, guides, lambda done: progress(0.6 * done))

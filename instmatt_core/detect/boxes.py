@@ -1,0 +1,78 @@
+"""Boxes that another detector found, turned into masks of the people in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import GuidanceError
+from ..image import to_uint8
+from ..instances import InstanceMasks
+
+Detector = Callable[..., InstanceMasks]
+MARGIN = 0.15  # of a box's sides; detectors want some surroundings
+MIN_OVERLAP = 0.5  # least IoU of a box with that of the person in it
+
+
+def masks_in_boxes(
+    image: Tensor, boxes: Tensor, detector: Detector, progress: Callable[[float], None] = lambda share: None
+) -> InstanceMasks:
+    """A person for each box ``(K, 4)`` x0, y0, x1, y1 px of ``image (3, H, W)``; boxes without any area are left out.
+
+    That is the person of the whole picture who fills the box best; if nobody does, who does when the detector looks at the box
+    and its surroundings alone; failing that, what GrabCut (Rother, Kolmogorov, Blake, 2004) separates from the surroundings.
+
+    Raises:
+        GuidanceError: the boxes have another shape.
+    """
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise GuidanceError(f"boxes must be (K, 4), not {tuple(boxes.shape)}")
+    height, width = image.shape[1:]
+    everyone = detector(image) if len(boxes) else _nobody(height, width)
+    masks = []
+    for index, box in enumerate(boxes.tolist()):
+        progress((index + 0.5) / len(boxes))
+        x0, y0, x1, y1 = max(0, round(box[0])), max(0, round(box[1])), min(width, round(box[2])), min(height, round(box[3]))
+        if x1 - x0 < 2 or y1 - y0 < 2:
+            continue
+        mask = _best(everyone, (x0, y0, x1, y1))
+        if mask is None:
+            dx, dy = round(MARGIN * (x1 - x0)) + 1, round(MARGIN * (y1 - y0)) + 1
+            left, top, right, bottom = max(0, x0 - dx), max(0, y0 - dy), min(width, x1 + dx), min(height, y1 + dy)
+            crop, inner = image[:, top:bottom, left:right], (x0 - left, y0 - top, x1 - left, y1 - top)
+            found = _best(detector(crop), inner)
+            mask = torch.zeros(height, width)
+            mask[top:bottom, left:right] = _grab_cut(crop, inner) if found is None else found
+        masks.append(mask)
+    return InstanceMasks.from_masks(torch.stack(masks)) if masks else _nobody(height, width)
+
+
+def _best(people: InstanceMasks, box: tuple[int, int, int, int]) -> Tensor | None:
+    overlaps = [_iou(found, box) for found in people.boxes.tolist()]
+    return people.masks[int(np.argmax(overlaps))] if overlaps and max(overlaps) >= MIN_OVERLAP else None
+
+
+def _grab_cut(crop: Tensor, box: tuple[int, int, int, int]) -> Tensor:
+    x0, y0, x1, y1 = box
+    labels = np.full(crop.shape[1:], cv2.GC_BGD, np.uint8)
+    labels[y0:y1, x0:x1] = cv2.GC_PR_FGD
+    if (labels == cv2.GC_PR_FGD).all():  # the box is the whole crop: there are no surroundings to learn from
+        return torch.ones(crop.shape[1:])
+    cv2.setRNGSeed(0)
+    picture = np.ascontiguousarray(to_uint8(crop))
+    cv2.grabCut(picture, labels, (0, 0, 1, 1), np.zeros((1, 65)), np.zeros((1, 65)), 4, cv2.GC_INIT_WITH_MASK)
+    return torch.from_numpy(((labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)).astype(np.float32))
+
+
+def _iou(a: list[float], b: tuple[int, int, int, int]) -> float:
+    shared = max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared
+    return shared / union if union > 0 else 0.0
+
+
+def _nobody(height: int, width: int) -> InstanceMasks:
+    return InstanceMasks(torch.zeros(0, height, width), torch.zeros(0, 4), torch.zeros(0))

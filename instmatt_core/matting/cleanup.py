@@ -1,0 +1,56 @@
+"""Edges of existing mattes cleaned up without a network: specks removed, the soft band solved again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import GuidanceError
+from ..guidance import BACKGROUND, FOREGROUND, UNKNOWN
+from ..instances import share
+from .closed_form import solve_trimaps
+
+SURE = 0.05  # an alpha this close to 0 or 1 is taken to be meant as 0 or 1
+
+
+def clean_edges(
+    image: Tensor, alphas: Tensor, *, band: int = 4, speck: float = 0.01, progress: Callable[[float], None] = lambda share: None
+) -> Tensor:
+    """Alphas ``(K, H, W)`` of ``image (3, H, W)`` with specks gone and edges recomputed by closed-form matting.
+
+    Args:
+        image, alphas: the picture and its mattes.
+        band: px by which the soft part of a matte is widened, on both sides, before it is solved again; 0 leaves edges as they are.
+        speck: separate pieces of a matte smaller than this share of its largest piece are removed.
+        progress: called with the share done.
+
+    Raises:
+        GuidanceError: the mattes are not of the picture's size.
+    """
+    if alphas.ndim != 3 or alphas.shape[1:] != image.shape[1:]:
+        raise GuidanceError(f"the mattes are {tuple(alphas.shape[1:])}, the picture is {tuple(image.shape[1:])} (height, width)")
+    kept = torch.stack([without_specks(alpha, speck) for alpha in alphas]) if len(alphas) else alphas
+    if not band:
+        return share(kept)
+    return solve_trimaps(image, torch.stack([soft_band(alpha, band) for alpha in kept]) if len(kept) else kept, progress)
+
+
+def soft_band(alpha: Tensor, band: int) -> Tensor:
+    """The trimap ``(H, W)`` whose unknown part is the soft part of ``alpha (H, W)`` and ``band`` px around it."""
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * band + 1, 2 * band + 1))
+    sure = [cv2.erode(part.numpy().astype(np.uint8), disc) > 0 for part in (alpha > 1 - SURE, alpha < SURE)]
+    return torch.from_numpy(np.where(sure[0], FOREGROUND, np.where(sure[1], BACKGROUND, UNKNOWN)).astype(np.float32))
+
+
+def without_specks(alpha: Tensor, speck: float) -> Tensor:
+    """``alpha (H, W)`` without connected pieces that are smaller than ``speck`` times the largest."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats((alpha > SURE).to(torch.uint8).numpy(), connectivity=8)
+    areas = stats[:, cv2.CC_STAT_AREA].astype(np.float64)
+    areas[0] = 0  # the background is no piece
+    keep = areas >= speck * areas.max()
+    keep[0] = True  # what is too faint to be a piece stays as it is
+    return alpha * torch.from_numpy(keep[labels].astype(np.float32))

@@ -1,0 +1,143 @@
+"""Composite: people over a background, and each person as a cut-out."""
+
+from __future__ import annotations
+
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..instmatt_core.compositing import cutout
+from ..instmatt_core.errors import UsageError
+from ..instmatt_core.layers import Placement, compose, cover, place
+from . import host
+from .tensors import pictures
+from .values import Mattes, check_fit
+from .wording import numbers as read_numbers
+from .wording import people as read_people
+from .wording import placements as read_placements
+
+FILLS = {"white": (1.0, 1.0, 1.0), "black": (0.0, 0.0, 0.0), "grey": (0.5, 0.5, 0.5), "green": (0.0, 0.69, 0.25)}
+PICTURE = "the picture itself"
+
+
+def cut_out(images: list[Tensor], mattes: Mattes) -> list[Tensor]:
+    """Each person of each picture as RGBA ``(K, H, W, 4)``, straight alpha, the old background's colour removed from soft edges."""
+    report = host.progress(len(images))
+    frames = []
+    for i, (image, frame) in enumerate(zip(images, mattes.frames, strict=True)):
+        step = report(i)
+        people = []
+        for k, alpha in enumerate(frame.alphas):
+            people.append(cutout(image, alpha).permute(1, 2, 0))
+            step((k + 1) / len(frame))
+        frames.append(torch.stack(people) if people else torch.zeros(0, *frame.size, 4))
+    return frames
+
+
+class Composite(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="InstMattComposite",
+            display_name="Composite People",
+            category="InstMatt",
+            description="Lays people over another background, and gives each of them as an RGBA cut-out with clean edges.",
+            search_aliases=["composite", "replace background", "cutout", "rgba", "join image with alpha", "layers"],
+            inputs=[
+                io.Image.Input("image", tooltip="The picture that the mattes belong to"),
+                host.MattesSocket.Input("mattes", tooltip="From Matte, Refine, Select People or Matte People"),
+                io.Image.Input(
+                    "background", optional=True, tooltip="What goes behind; it is scaled to fill the picture. One, or one per frame"
+                ),
+                io.Combo.Input("fill", options=[*FILLS, PICTURE], tooltip="What goes behind when no background is connected"),
+                io.String.Input("show", default="all", tooltip="Who is in the picture: all, none, 1, 3-5 or all but 2"),
+                io.String.Input(
+                    "order",
+                    default="",
+                    tooltip="From back to front, as 2, 1, 3; those not named stay behind. Empty: as they stood in the picture",
+                ),
+                io.String.Input(
+                    "placement",
+                    default="",
+                    multiline=True,
+                    placeholder="2: 40, -10, 1.2",
+                    tooltip="Move and scale people, one a line: number: px to the right, px down, scale (about the feet)",
+                ),
+            ],
+            outputs=[
+                io.Image.Output("image", tooltip="The people over the background"),
+                io.Image.Output(
+                    "cutouts",
+                    tooltip="Each person as RGBA (straight alpha, old background's colour removed), as a batch. Save these as they are: "
+                    "Join Image with Alpha would invert the mask",
+                ),
+                io.Image.Output("cutout_list", tooltip="The cut-outs as a list, one item per person", is_output_list=True),
+                io.Mask.Output("masks", tooltip="Each person's alpha where the person stands now, as a batch"),
+                io.Mask.Output("mask_list", tooltip="These as a list, one item per person", is_output_list=True),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, show: str, order: str, placement: str) -> bool | str:
+        try:
+            read_people(show)
+            read_numbers(order)
+            read_placements(placement)
+        except UsageError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def execute(
+        cls, image: Tensor, mattes: Mattes, fill: str, show: str, order: str, placement: str, background: Tensor | None = None
+    ) -> io.NodeOutput:
+        images = pictures(image)
+        check_fit(images, mattes)
+        named, leave_out = read_people(show)
+        front, moved = read_numbers(order), read_placements(placement)
+        check_numbers({*named, *front, *moved}, mattes)
+        behind = None if background is None else pictures(background)
+        composites, cutouts = [], []
+        for i, (picture, people) in enumerate(zip(images, cut_out(images, mattes), strict=True)):
+            visible = [k for k in range(len(people)) if (k in named) != leave_out]
+            layers = {k: lay(people[k].permute(2, 0, 1), moved.get(k)) for k in visible}
+            scene = backdrop(picture, behind[i % len(behind)] if behind else None, fill)
+            composites.append(compose(list(layers.values()), scene, order=stacking(visible, front, moved)))
+            cutouts.append(torch.stack([layers[k].permute(1, 2, 0) for k in visible]) if visible else people[:0])
+        batch, listed = host.each_and_all(cutouts, mattes.tracked)
+        masks, mask_list = host.each_and_all([people[..., 3] for people in cutouts], mattes.tracked)
+        return io.NodeOutput(host.image_out(composites), batch, listed, masks, mask_list)
+
+
+def lay(rgba: Tensor, placement: Placement | None) -> Tensor:
+    """A cut-out where it was put."""
+    return rgba if placement is None else place(rgba, placement)
+
+
+def stacking(visible: list[int], front: list[int], moved: dict[int, Placement]) -> list[int] | None:
+    """Places in ``visible`` from back to front; None where everyone is as in the picture, sharing its pixels."""
+    if not any(k in front or k in moved for k in visible):
+        return None
+    ordered = [k for k in visible if k not in front] + [k for k in front if k in visible]
+    return [visible.index(k) for k in ordered]
+
+
+def backdrop(picture: Tensor, background: Tensor | None, fill: str) -> Tensor:
+    """What goes behind the people of a picture ``(3, H, W)``."""
+    if background is not None:
+        return cover(background, (picture.shape[1], picture.shape[2]))
+    if fill == PICTURE:
+        return picture
+    return torch.tensor(FILLS[fill])[:, None, None].expand_as(picture)
+
+
+def check_numbers(numbers: set[int], mattes: Mattes) -> None:
+    """Refuse numbers that nobody has in any picture; with nobody at all, any number goes.
+
+    Raises:
+        UsageError: there is one.
+    """
+    most = max((len(frame) for frame in mattes.frames), default=0)
+    unknown = sorted(k + 1 for k in numbers if k >= most)
+    if most and unknown:
+        raise UsageError(f"there is no person {unknown[0]}; there are {most}")

@@ -1,0 +1,49 @@
+"""End-to-End Matte: a picture in, everyone's mattes out, without a detector."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..instmatt_core.instances import InstanceMasks, InstanceMattes
+from ..instmatt_core.tracking import track as track_people
+from . import host, models
+from .matte import MATTE_OUTPUTS, outputs
+from .tensors import pictures
+from .values import Mattes
+
+
+class EndToEndMatte(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="InstMattEndToEndMatte",
+            display_name="End-to-End Matte",
+            category="InstMatt",
+            description="E2E-HIM: all people's mattes in one pass, with no detector and no trimap. Needs an E2E-HIM model.",
+            search_aliases=["e2e-him", "end to end", "human instance matting", "matte without trimap"],
+            inputs=[
+                io.Image.Input("image", tooltip="One picture, several photos, or the frames of a video"),
+                host.ModelSocket.Input("model", tooltip="An E2E-HIM model, from Load Matting Model"),
+                io.Boolean.Input("track", default=False, tooltip="For video: a person keeps number and colour from frame to frame"),
+            ],
+            outputs=MATTE_OUTPUTS,
+            has_intermediate_output=True,
+        )
+
+    @classmethod
+    def execute(cls, image: Tensor, model: models.Managed, track: bool) -> io.NodeOutput:
+        images = pictures(image)
+        system = model.for_job(models.END_TO_END)
+        report = host.progress(len(images))
+        frames = [system(picture, report(i)) for i, picture in enumerate(images)]
+        return outputs(images, tracked(frames) if track else Mattes(tuple(frames)))
+
+
+def tracked(frames: list[InstanceMattes]) -> Mattes:
+    """Mattes numbered through a video as people are."""
+    people = track_people([InstanceMasks(frame.alphas, frame.boxes, frame.scores) for frame in frames])
+    numbered = [replace(frame, alphas=p.masks, boxes=p.boxes, scores=p.scores) for frame, p in zip(frames, people, strict=True)]
+    return Mattes(tuple(numbered), tracked=True)

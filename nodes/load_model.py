@@ -1,0 +1,49 @@
+"""Load Matting Model: weights of a published system."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ..instmatt_core.errors import UsageError
+from . import host, models
+
+AUTO = "auto"
+
+
+class LoadMattingModel(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="InstMattLoadMattingModel",
+            display_name="Load Matting Model",
+            category="InstMatt",
+            description="Loads weights of InstMatt or E2E-HIM. Not needed for the nodes that work without a model.",
+            search_aliases=["instmatt model", "e2e-him model", "matting checkpoint", "safetensors"],
+            inputs=[
+                io.Combo.Input(
+                    "weights",
+                    options=models.choices(),
+                    tooltip="Known weights, then files in models/instmatt. To convert an author's checkpoint: instmatt weights convert",
+                ),
+                io.Combo.Input(
+                    "system",
+                    options=[AUTO, *models.SYSTEMS],
+                    tooltip="The network of a file that does not say it; known weights are always what they are",
+                    advanced=True,
+                ),
+            ],
+            outputs=[
+                host.ModelSocket.Output("model", tooltip="For Matte, Refine and Matte People (InstMatt), or End-to-End Matte (E2E-HIM)")
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, weights: str, system: str) -> str:
+        return models.fingerprint(weights)
+
+    @classmethod
+    def execute(cls, weights: str, system: str) -> io.NodeOutput:
+        known = models.system_of(weights)
+        if known is None and system == AUTO:
+            raise UsageError(f"{weights} does not say which network it is for; choose it in system")
+        return io.NodeOutput(models.load(weights, known or system, host.progress()(0)))

@@ -1,0 +1,131 @@
+"""What flows between the nodes: the core's values, one per frame of an IMAGE batch.
+
+A batch is a video or several photos. In a tracked video every frame has the same people in the same order, absent ones empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from ..instmatt_core.errors import GuidanceError, ImageError
+from ..instmatt_core.guidance import tri_masks
+from ..instmatt_core.instances import InstanceMasks, InstanceMattes, TriMasks, mask_boxes, share, take
+
+Batch = TypeVar("Batch", "People", "Mattes")
+
+
+@dataclass(frozen=True)
+class People:
+    """The people of each frame."""
+
+    frames: tuple[InstanceMasks, ...]
+    tracked: bool = False
+
+    @property
+    def maps(self) -> list[Tensor]:
+        """``(K, H, W)`` of each frame."""
+        return [frame.masks for frame in self.frames]
+
+
+@dataclass(frozen=True)
+class Guides:
+    """People with their trimaps ``(K, H, W)``, per frame."""
+
+    people: People
+    trimaps: tuple[Tensor, ...]
+
+    @property
+    def tri_masks(self) -> list[TriMasks]:
+        """The tri-masks of each frame."""
+        return [tri_masks(frame) for frame in self.people.frames]
+
+
+@dataclass(frozen=True)
+class Mattes:
+    """The mattes of each frame."""
+
+    frames: tuple[InstanceMattes, ...]
+    tracked: bool = False
+
+    @property
+    def maps(self) -> list[Tensor]:
+        """``(K, H, W)`` of each frame."""
+        return [frame.alphas for frame in self.frames]
+
+    @classmethod
+    def of(cls, alphas: Sequence[Tensor], people: People | Mattes, info: dict[str, object]) -> Mattes:
+        """Mattes ``(K, H, W)`` of the frames of ``people``. Those that came out empty are dropped, except from a tracked video."""
+        frames = []
+        for alpha, frame in zip(alphas, people.frames, strict=True):
+            whole = share(alpha.clamp(0, 1))
+            if people.tracked:
+                frames.append(InstanceMattes(whole, mask_boxes(whole), frame.scores, info))
+            else:
+                frames.append(InstanceMattes.from_alphas(whole, frame.scores, info))
+        return cls(tuple(frames), people.tracked)
+
+
+def check_fit(images: Sequence[Tensor], batch: People | Mattes) -> None:
+    """Refuse people that are not those of the pictures.
+
+    Raises:
+        ImageError: another number of frames, or another size.
+    """
+    if len(images) != len(batch.frames):
+        raise ImageError(
+            f"the image batch has {len(images)} pictures, but the people come from {len(batch.frames)}: connect the same IMAGE"
+        )
+    for image, frame in zip(images, batch.frames, strict=True):
+        if frame.size != tuple(image.shape[1:]):
+            raise ImageError(
+                f"the picture is {image.shape[2]} x {image.shape[1]} px, the people are from one of {frame.size[1]} x {frame.size[0]}: "
+                "connect the same IMAGE, or resize it before the people are found"
+            )
+
+
+def per_person(maps: Sequence[Tensor], tracked: bool) -> list[Tensor]:
+    """``(K, ...)`` of each frame, as one ``(B, ...)`` for each person.
+
+    In a tracked video a person has all B frames; otherwise each person of each picture stands alone, B = 1.
+    """
+    if tracked:
+        return [torch.stack([frame[k] for frame in maps]) for k in range(len(maps[0]) if maps else 0)]
+    return [frame[k][None] for frame in maps for k in range(len(frame))]
+
+
+def count(batch: People | Mattes) -> int:
+    """Different people of a tracked video; otherwise people over all pictures."""
+    sizes = [len(frame) for frame in batch.frames]
+    return max(sizes, default=0) if batch.tracked else sum(sizes)
+
+
+def only(batch: Batch, chosen: Callable[[int], Sequence[int]]) -> Batch:
+    """Some of the people of each frame: ``chosen(frame)`` gives their indices."""
+    frames = tuple(take(frame, torch.tensor(list(chosen(i)), dtype=torch.long)) for i, frame in enumerate(batch.frames))
+    return replace(batch, frames=frames)
+
+
+def people_of_masks(masks: Sequence[Tensor], frames: int) -> list[Tensor]:
+    """MASK batches from anywhere as ``(K, H, W)`` for each picture.
+
+    For one picture every mask is a person. For B pictures, each batch of B masks is one person's; a single batch of K * B is K
+    people's, picture after picture.
+
+    Raises:
+        GuidanceError: another number of masks.
+    """
+    if frames == 1:
+        return [torch.cat(list(masks))]
+    if all(len(batch) == frames for batch in masks):
+        return [torch.stack([batch[i] for batch in masks]) for i in range(frames)]
+    if len(masks) == 1 and len(masks[0]) % frames == 0:
+        return list(masks[0].unflatten(0, (frames, -1)))
+    raise GuidanceError(
+        f"{frames} pictures need masks in batches of {frames}, one batch per person, or the people of each picture in turn; "
+        f"these are batches of {[len(batch) for batch in masks]}"
+    )
