@@ -70,9 +70,9 @@ class Managed:
 
 def detector(name: str) -> Managed:
     """A detector of the library, by its name."""
-    from ..instmatt_core.pipeline import DETECTORS
+    from ..instmatt_core.pipeline import DETECTORS, Options
 
-    return Managed(DETECTORS[name](torch.device("cpu")), name)
+    return Managed(DETECTORS[name](Options(torch.device("cpu"))), name)
 
 
 def detectors() -> list[str]:
@@ -93,13 +93,10 @@ def load(choice: str, system: str, progress: Callable[[float], None]) -> Managed
     Raises:
         WeightsError: the file is missing, damaged or another system's; the message says what to do.
     """
-    entry = SYSTEMS[system]
-    try:
-        from ..instmatt_core.weights import load_weights
+    from ..instmatt_core.weights import load_weights
 
-        cls = getattr(importlib.import_module(f"..instmatt_core.{entry.module}", __package__), entry.name)
-    except ImportError as error:
-        raise UsageError(f"this version of the pack does not contain {entry.title} yet ({error}); update it") from error
+    entry = SYSTEMS[system]
+    cls = getattr(importlib.import_module(f"..instmatt_core.{entry.module}", __package__), entry.name)
     state = load_weights(
         _path(choice) or choice, system=system, progress=lambda stage, share: progress(share), folders=[Path(f) for f in folders()]
     )
@@ -118,10 +115,8 @@ def system_of(choice: str) -> str | None:
 
 def _known() -> dict[str, str]:
     """System by name of the catalogue's entries that can be loaded here."""
-    try:
-        from ..instmatt_core.weights.catalogue import CATALOGUE
-    except ImportError:
-        return {system: system for system in SYSTEMS}
+    from ..instmatt_core.weights.catalogue import CATALOGUE
+
     return {name: entry.system for name, entry in CATALOGUE.items() if entry.system in SYSTEMS}
 
 

@@ -61,7 +61,7 @@ class SelectPeople(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        people: People | Mattes,
+        people: Any,
         rule: str,
         numbers: str,
         amount: int,

@@ -61,7 +61,8 @@ class Mattes:
     def of(cls, alphas: Sequence[Tensor], people: People | Mattes, info: dict[str, object]) -> Mattes:
         """Mattes ``(K, H, W)`` of the frames of ``people``. Those that came out empty are dropped, except from a tracked video."""
         frames = []
-        for alpha, frame in zip(alphas, people.frames, strict=True):
+        before: Sequence[InstanceMasks | InstanceMattes] = people.frames
+        for alpha, frame in zip(alphas, before, strict=True):
             whole = share(alpha.clamp(0, 1))
             if people.tracked:
                 frames.append(InstanceMattes(whole, mask_boxes(whole), frame.scores, info))
@@ -80,7 +81,8 @@ def check_fit(images: Sequence[Tensor], batch: People | Mattes) -> None:
         raise ImageError(
             f"the image batch has {len(images)} pictures, but the people come from {len(batch.frames)}: connect the same IMAGE"
         )
-    for image, frame in zip(images, batch.frames, strict=True):
+    frames: Sequence[InstanceMasks | InstanceMattes] = batch.frames
+    for image, frame in zip(images, frames, strict=True):
         if frame.size != tuple(image.shape[1:]):
             raise ImageError(
                 f"the picture is {image.shape[2]} x {image.shape[1]} px, the people are from one of {frame.size[1]} x {frame.size[0]}: "
