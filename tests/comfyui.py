@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parent.parent
 IGNORED = shutil.ignore_patterns(".git", "__pycache__", ".*_cache", "tests", "benchmarks", "build", "dist", "*.egg-info")
 
 
