@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..instmatt_core.errors import UsageError
 from . import host
-from .choice import NUMBERS, OVERLAP, RULES, choose
+from .choice import OVERLAP, RULES, choose
 from .show import show
 from .tensors import pictures, read_boxes
 from .values import Mattes, People, check_fit, count, only
@@ -75,9 +75,7 @@ class SelectPeople(io.ComfyNode):
         chosen = choose(people, rule, numbers=numbers, amount=amount, invert=invert, boxes=given)
         selected = only(people, lambda i: chosen[i])
         batch, _ = host.each_and_all(selected.maps, selected.tracked)
-        drawn = show(images, people, chosen=chosen)
-        drawn["instmatt_select"] = [rule == NUMBERS and not invert]
-        return io.NodeOutput(selected, batch, count(selected), ui=drawn)
+        return io.NodeOutput(selected, batch, count(selected), ui=show(images, people, chosen=chosen))
 
 
 def blank(people: People | Mattes) -> list[Tensor]:

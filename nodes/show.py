@@ -18,6 +18,7 @@ def show(
     batch: People | Mattes,
     *,
     chosen: Sequence[Sequence[int]] | None = None,
+    filled: bool = True,
 ) -> dict[str, Any]:
     """The ``ui`` of a node: pictures in ComfyUI's temporary folder, and their people as data for the web extension.
 
@@ -25,6 +26,7 @@ def show(
         images: the picture of each frame.
         batch: the people of each frame.
         chosen: indices of those to show as chosen, per frame; None for all.
+        filled: tint the people; off where the pictures show them already.
     """
     frames = []
     for index in preview.shown(len(images)):
@@ -35,6 +37,7 @@ def show(
             {
                 "frame": index,
                 "image": dict(file),
+                "filled": filled,
                 "people": preview.people_of(maps, values.scores, None if chosen is None else chosen[index]),
             }
         )

@@ -80,4 +80,5 @@ class TriMask(io.ComfyNode):
         if painted is not None:
             guides = override(guides, painted_person - 1, read_masks(painted, people.frames[0].size))
         batch, _ = host.each_and_all(guides.trimaps, people.tracked)
-        return io.NodeOutput(guides, batch, host.image_out(striped(images, guides)), ui=show(images, guides.people))
+        drawn = striped(images, guides)
+        return io.NodeOutput(guides, batch, host.image_out(drawn), ui=show(drawn, guides.people, filled=False))

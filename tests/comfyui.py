@@ -21,6 +21,7 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 IGNORED = shutil.ignore_patterns(".git", "__pycache__", ".*_cache", "tests", "benchmarks", "build", "dist", "*.egg-info")
+WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "COMFY_DYNAMICCOMBO_V3"}
 
 
 def find() -> tuple[Path, Path] | None:
@@ -133,3 +134,24 @@ class ComfyUI:
     def file(self, saved: dict[str, str]) -> Path:
         """Where a file that a node reports lies."""
         return self.base / saved["type"] / saved["subfolder"] / saved["filename"]
+
+
+def to_prompt(workflow: dict[str, Any], info: dict[str, Any]) -> dict[str, Any]:
+    """A workflow as saved by the browser, in the form that ``/prompt`` takes."""
+    sources = {link[0]: [str(link[1]), link[2]] for link in workflow["links"]}
+    prompt = {}
+    for node in workflow["nodes"]:
+        if node["type"] not in info:  # notes
+            continue
+        inputs = {entry["name"]: sources[entry["link"]] for entry in node["inputs"] if entry.get("link") is not None}
+        values = iter(node["widgets_values"])
+        declared = info[node["type"]]["input"]
+        for name, spec in {**declared.get("required", {}), **declared.get("optional", {})}.items():
+            options = spec[1] if len(spec) > 1 else {}
+            if (isinstance(spec[0], list) or spec[0] in WIDGETS) and not options.get("forceInput"):
+                value = next(values)
+                inputs.setdefault(name, value)
+                if options.get("image_upload") or options.get("video_upload"):
+                    next(values)  # the upload button
+        prompt[str(node["id"])] = {"class_type": node["type"], "inputs": inputs}
+    return prompt

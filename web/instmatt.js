@@ -66,7 +66,8 @@ class Preview {
   draw(index) {
     if (!this.frames.length) return;
     this.index = (index + this.frames.length) % this.frames.length;
-    const { frame, image, people } = this.frames[this.index];
+    const { frame, image, people, filled } = this.frames[this.index];
+    this.stage.classList.toggle("instmatt-plain", !filled);
     const picture = make("img", "instmatt-picture");
     picture.alt = "";
     picture.draggable = false;
