@@ -1,0 +1,49 @@
+"""Edges cleaned up without a network."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from instmatt_core.errors import GuidanceError
+from instmatt_core.matting.cleanup import clean_edges, soft_band, without_specks
+
+
+@pytest.fixture
+def disc() -> torch.Tensor:
+    """A true alpha ``(60, 60)`` with a soft rim."""
+    y, x = torch.meshgrid(torch.arange(60.0), torch.arange(60.0), indexing="ij")
+    return (20.5 - ((x - 30) ** 2 + (y - 30) ** 2).sqrt()).clamp(-2, 2) / 4 + 0.5
+
+
+def test_a_blurred_matte_gets_its_edge_back(disc: torch.Tensor) -> None:
+    image = disc * torch.tensor([0.9, 0.6, 0.2])[:, None, None] + (1 - disc) * torch.tensor([0.1, 0.2, 0.5])[:, None, None]
+    blurred = torch.nn.functional.avg_pool2d(disc[None], 7, 1, 3)
+    cleaned = clean_edges(image, blurred, band=2)
+    assert (cleaned[0] - disc).abs().mean() < 0.2 * (blurred[0] - disc).abs().mean()
+
+
+def test_specks_go_and_people_stay(disc: torch.Tensor) -> None:
+    dirty = disc.clone()
+    dirty[2:4, 2:4] = 1
+    cleaned = without_specks(dirty, 0.01)
+    assert not cleaned[2:4, 2:4].any()
+    torch.testing.assert_close(cleaned[10:], disc[10:])
+    torch.testing.assert_close(without_specks(dirty, 0.0), dirty)
+
+
+def test_the_band_holds_all_that_is_soft(disc: torch.Tensor) -> None:
+    soft = (disc > 0.05) & (disc < 0.95)
+    wide, wider = soft_band(disc, 1) == 0.5, soft_band(disc, 4) == 0.5
+    assert (wide | ~soft).all()
+    assert wider.sum() > wide.sum()
+
+
+def test_zero_leaves_edges_and_people_share(disc: torch.Tensor) -> None:
+    image = torch.rand(3, 60, 60)
+    torch.testing.assert_close(clean_edges(image, disc[None], band=0)[0], disc)
+    both = clean_edges(image, torch.stack((disc, disc)), band=0)
+    assert both.sum(0).max() <= 1 + 1e-6
+    assert len(clean_edges(image, disc[None][:0])) == 0
+    with pytest.raises(GuidanceError, match="picture is"):
+        clean_edges(image[:, :50], disc[None])
