@@ -1,0 +1,362 @@
+"""The pack in a real ComfyUI: every node, every example workflow, and what goes wrong for users."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import comfyui
+import numpy as np
+import pytest
+import torch
+from comfyui import ComfyUI
+from deterministic_weights import deterministic_state
+from PIL import Image
+from safetensors.torch import save_file
+
+import instmatt_core
+from instmatt_core.cli.matte import EXAMPLE
+from instmatt_core.image import to_uint8
+from instmatt_core.matting.instmatt import InstMatt
+
+ROOT = Path(__file__).parent.parent.parent
+WORKFLOWS = sorted((ROOT / "example_workflows").glob("*.json"))
+INSTMATT = ROOT / "tests" / "matting" / "instmatt" / "golden" / "manifest.json"
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyUI]:
+    found = comfyui.find()
+    if found is None:
+        pytest.skip("needs a ComfyUI: INSTMATT_COMFYUI and INSTMATT_COMFYUI_PYTHON name one, INSTMATT_COMFYUI_BUILD=1 makes one")
+    base = tmp_path_factory.mktemp("comfyui")
+    running = ComfyUI(*found, base)
+    try:
+        fill(base, found[1])
+        yield running
+    finally:
+        running.stop()
+
+
+def fill(base: Path, python: Path) -> None:
+    """Input files and a model with made-up weights."""
+    (base / "models" / "instmatt").mkdir()
+    picture = Image.open(EXAMPLE)
+    picture.save(base / "input" / "example.png")
+    picture.resize((240, 160)).save(base / "input" / "small.png")
+    Image.new("RGB", (320, 200), (40, 90, 60)).save(base / "input" / "nobody.png")
+    painted = picture.convert("RGBA")  # MaskEditor makes what is painted transparent
+    alpha = np.full((picture.height, picture.width), 255, np.uint8)
+    alpha[100:640, 60:420] = 0
+    alpha[100:640, 540:820] = 0
+    painted.putalpha(Image.fromarray(alpha))
+    painted.save(base / "input" / "painted.png")
+    save_file(
+        {k: v.contiguous() for k, v in deterministic_state(json.loads(INSTMATT.read_text("utf-8"))).items()},
+        base / "models" / "instmatt" / "made_up.safetensors",
+    )
+    subprocess.run([python, "-c", VIDEO, str(EXAMPLE), str(base / "input" / "video.mp4")], check=True)
+
+
+VIDEO = """
+import sys
+import av, numpy
+from PIL import Image
+picture = numpy.asarray(Image.open(sys.argv[1]).resize((240, 160)))
+with av.open(sys.argv[2], "w") as file:
+    stream = file.add_stream("h264", rate=25)
+    stream.width, stream.height, stream.pix_fmt = 240, 160, "yuv420p"
+    for step in range(3):
+        file.mux(stream.encode(av.VideoFrame.from_ndarray(numpy.roll(picture, 3 * step, 1), format="rgb24")))
+    file.mux(stream.encode())
+"""
+
+
+@pytest.fixture(scope="session")
+def info(server: ComfyUI) -> dict[str, Any]:
+    return dict(server.get("/object_info"))
+
+
+def node(kind: str, **inputs: Any) -> dict[str, Any]:
+    return {"class_type": kind, "inputs": inputs}
+
+
+def matte_chain(picture: str, **settings: Any) -> dict[str, Any]:
+    """Every step, from a file to its cut-outs."""
+    return {
+        "load": node("LoadImage", image=picture),
+        "detect": node("InstMattDetectPeople", image=["load", 0], detector="blazepose", max_people=20, track=False),
+        "guide": node(
+            "InstMattTriMask", image=["load", 0], people=["detect", 0], band=settings.get("band", 0.025), hair=0.25, painted_person=1
+        ),
+        "matte": node("InstMattMatte", image=["load", 0], tri_masks=["guide", 0]),
+        "composite": node(
+            "InstMattComposite",
+            image=["load", 0],
+            mattes=["matte", 0],
+            fill="green",
+            show=settings.get("show", "all"),
+            order="",
+            placement="",
+        ),
+        "save": node("SaveImage", images=["composite", 1], filename_prefix=settings.get("prefix", "chain")),
+        "look": node("PreviewImage", images=["composite", 0]),
+    }
+
+
+def pictures(server: ComfyUI, saved: list[dict[str, str]]) -> list[np.ndarray]:
+    return [np.asarray(Image.open(server.file(file))) for file in saved]
+
+
+def assert_same_picture(found: np.ndarray, expected: np.ndarray) -> None:
+    """Equal but for rounding: the host may have another torch."""
+    assert found.shape == expected.shape
+    difference = np.abs(found.astype(int) - expected.astype(int))
+    assert difference.mean() < 0.1
+    assert np.mean(difference > 2) < 0.002
+
+
+def test_every_node_is_there_and_explains_itself(info: dict[str, Any]) -> None:
+    ours = {name: entry for name, entry in info.items() if name.startswith("InstMatt")}
+    assert len(ours) == 11
+    for name, entry in ours.items():
+        assert entry["category"] == "InstMatt"
+        assert entry["description"]
+        assert len(entry["search_aliases"]) >= 3
+        assert all(entry["output_tooltips"]), name
+        for part in entry["input"].values():
+            for widget, spec in part.items():
+                assert spec[1].get("tooltip"), f"{name}.{widget}"
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_example_workflows_run(server: ComfyUI, info: dict[str, Any], path: Path) -> None:
+    prompt = comfyui.to_prompt(json.loads(path.read_text("utf-8")), info)
+    if path.name.startswith("04"):
+        next(n for n in prompt.values() if n["class_type"] == "LoadImage")["inputs"]["image"] = "painted.png"
+    result = server.run(prompt)
+    assert result.status == "success", result.error
+    saved = [key for key, n in prompt.items() if n["class_type"] in ("SaveImage", "SaveVideo", "PreviewImage")]
+    for key in saved:
+        assert result.outputs[key]["images"], key
+        assert all(server.file(file).stat().st_size > 0 for file in result.outputs[key]["images"])
+    if path.name.startswith("04"):
+        assert [len(result.outputs[key]["images"]) for key in saved] == [2, 1]  # two painted pieces, one box
+
+
+def test_pixels_are_the_librarys(server: ComfyUI, example: torch.Tensor) -> None:
+    result = server.run(
+        {
+            **matte_chain("example.png", prefix="pixels"),
+            "one": node("InstMattMattePeople", image=["load", 0], track=False),
+            "save_one": node("SaveImage", images=["one", 1], filename_prefix="one"),
+        }
+    )
+    assert result.status == "success", result.error
+    mattes = instmatt_core.matte(example, device="cpu")
+    for key in ("save", "save_one"):
+        found = pictures(server, result.outputs[key]["images"])
+        assert len(found) == len(mattes) == 2
+        for picture, cutout in zip(found, mattes.cutouts(example), strict=True):
+            visible = picture[..., 3:] > 0  # colour under no alpha is nobody's business
+            assert_same_picture(picture * visible, to_uint8(cutout) * visible)
+    (composite,) = pictures(server, result.outputs["look"]["images"])
+    green = torch.tensor([0, 0.69, 0.25])[:, None, None]
+    expected = sum(c[3] * c[:3] for c in mattes.cutouts(example)) + (1 - mattes.alphas.sum(0)) * green
+    assert_same_picture(composite[..., :3], to_uint8(expected))
+
+
+def test_the_same_graph_is_cached_and_a_slider_runs_only_what_follows(server: ComfyUI) -> None:
+    assert server.run(matte_chain("small.png")).status == "success"
+    again = server.run(matte_chain("small.png"))
+    assert {"load", "guide", "matte", "composite"} <= again.cached
+    moved = server.run(matte_chain("small.png", band=0.03))
+    assert "load" in moved.cached
+    assert not {"guide", "matte", "composite"} & moved.cached
+
+
+def test_nobody(server: ComfyUI) -> None:
+    result = server.run(
+        {
+            **matte_chain("nobody.png", show="1"),
+            "select": node("InstMattSelectPeople", people=["detect", 0], rule="largest", numbers="all", amount=1, invert=False),
+            "refine": node("InstMattRefine", image=["load", 0], mattes=["matte", 0], edge=3, specks=0.01),
+            "refined": node("InstMattComposite", image=["load", 0], mattes=["refine", 0], fill="white", show="all", order="", placement=""),
+            "one": node("InstMattMattePeople", image=["load", 0], track=True),
+            "overlay": node("PreviewImage", images=["one", 4]),
+            "count": node("PreviewAny", source=["one", 5]),
+            "look_refined": node("PreviewImage", images=["refined", 0]),
+            "never": node("SaveImage", images=["one", 2], filename_prefix="never"),
+        }
+    )
+    assert result.status == "success", result.error
+    assert result.outputs["count"]["text"] == ["0"]
+    assert len(result.outputs["look"]["images"]) == 1
+    assert not result.outputs.get("save", {}).get("images")
+    assert not result.outputs.get("never", {}).get("images")
+
+
+def test_twenty_people_masks_of_another_size_and_a_list(server: ComfyUI) -> None:
+    people = {f"mask{i}": node("SolidMask", value=1.0, width=8, height=60) for i in range(2)}  # two masks of another size than the picture
+    prompt = {
+        "load": node("LoadImage", image="small.png"),
+        **people,
+        "full": node("SolidMask", value=0.0, width=120, height=80),
+        "a": node("MaskComposite", destination=["full", 0], source=["mask0", 0], x=10, y=10, operation="add"),
+        "b": node("MaskComposite", destination=["full", 0], source=["mask1", 0], x=80, y=10, operation="add"),
+        "batch": node("MaskToImage", mask=["a", 0]),
+        "batch2": node("MaskToImage", mask=["b", 0]),
+        "both": node("ImageBatch", image1=["batch", 0], image2=["batch2", 0]),
+        "ten": node("RepeatImageBatch", image=["both", 0], amount=10),
+        "masks": node("ImageToMask", image=["ten", 0], channel="red"),
+        "people": node("InstMattMasksToPeople", image=["load", 0], masks=["masks", 0], split=False, track=False),
+        "again": node("InstMattMasksToPeople", image=["load", 0], masks=["people", 2], split=False, track=False),
+        "count": node("PreviewAny", source=["again", 4]),
+        "guide": node("InstMattTriMask", image=["load", 0], people=["again", 0], band=0.025, hair=0.25, painted_person=1),
+        "matte": node("InstMattMatte", image=["load", 0], tri_masks=["guide", 0]),
+        "scores": node("InstMattScoreMattes", mattes=["matte", 0], truth=["people", 1]),
+    }
+    result = server.run(prompt)
+    assert result.status == "success", result.error
+    assert result.outputs["count"]["text"] == ["20"]
+    assert "missed" in result.outputs["scores"]["text"][0]
+
+
+def test_a_model_of_the_folder(server: ComfyUI, example: torch.Tensor) -> None:
+    prompt = {
+        **matte_chain("small.png", prefix="model"),
+        "model": node("InstMattLoadMattingModel", weights="made_up.safetensors", system="instmatt"),
+        "refine": node("InstMattRefine", image=["load", 0], mattes=["matte", 0], model=["model", 0], edge=0, specks=0.0),
+        "masks": node("MaskToImage", mask=["matte", 1]),
+        "save_masks": node("SaveImage", images=["masks", 0], filename_prefix="masks"),
+        "refined": node("MaskToImage", mask=["refine", 1]),
+        "save_refined": node("PreviewImage", images=["refined", 0]),
+    }
+    prompt["matte"]["inputs"]["model"] = ["model", 0]
+    result = server.run(prompt)
+    assert result.status == "success", result.error
+    small = instmatt_core.read_image(server.base / "input" / "small.png")
+    system = InstMatt(deterministic_state(json.loads(INSTMATT.read_text("utf-8"))))
+    mattes = instmatt_core.Pipeline(matting=system, device="cpu")(small)
+    found = pictures(server, result.outputs["save_masks"]["images"])
+    assert len(found) == len(mattes)
+    for picture, alpha in zip(found, mattes.alphas, strict=True):
+        assert_same_picture(picture[..., 0], to_uint8(alpha))
+
+
+def test_a_model_for_another_job_is_refused(server: ComfyUI) -> None:
+    result = server.run(
+        {
+            "load": node("LoadImage", image="small.png"),
+            "model": node("InstMattLoadMattingModel", weights="made_up.safetensors", system="instmatt"),
+            "matte": node("InstMattEndToEndMatte", image=["load", 0], model=["model", 0], track=False),
+            "look": node("MaskPreview", mask=["matte", 1]),
+        }
+    )
+    assert result.status == "error"
+    assert "End-to-End Matte takes a model of E2E-HIM; InstMatt is for Matte and Refine" in result.error
+
+
+def test_missing_weights_say_how_to_get_them(server: ComfyUI) -> None:
+    result = server.run(
+        {
+            "load": node("LoadImage", image="small.png"),
+            "model": node("InstMattLoadMattingModel", weights="e2e-him", system="auto"),
+            "matte": node("InstMattEndToEndMatte", image=["load", 0], model=["model", 0], track=False),
+            "look": node("MaskPreview", mask=["matte", 1]),
+        }
+    )
+    assert result.status == "error"
+    assert "instmatt weights convert" in result.error
+
+
+def test_mistyped_numbers_are_refused_before_anything_runs(server: ComfyUI) -> None:
+    with pytest.raises(AssertionError, match="is not the number of a person"):
+        server.queue(matte_chain("small.png", show="the tall one"))
+
+
+def test_a_person_who_is_not_there(server: ComfyUI) -> None:
+    assert "there is no person 7; there are 2" in server.run(matte_chain("example.png", show="7")).error
+
+
+def test_interrupt(server: ComfyUI) -> None:
+    prompt = matte_chain("example.png", band=0.031)
+    prompt["large"] = node("ImageScaleBy", image=["load", 0], upscale_method="bilinear", scale_by=2.5)
+    for key in ("detect", "guide", "matte", "composite"):
+        prompt[key]["inputs"]["image"] = ["large", 0]
+    queued = server.queue(prompt)
+    while not server.get("/queue")["queue_running"]:
+        time.sleep(0.05)
+    time.sleep(1)
+    server.post("/interrupt", {})
+    result = server.result(queued)
+    assert result.interrupted
+    assert not result.outputs.get("look")
+    assert server.run(matte_chain("small.png")).status == "success"  # and it goes on working
+
+
+@pytest.fixture(scope="session")
+def page(server: ComfyUI) -> Iterator[Any]:
+    """ComfyUI's frontend in headless Chromium, with what it writes to the console gathered in ``page.console``."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    with playwright.sync_playwright() as tool:
+        try:
+            browser = tool.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
+        except playwright.Error as error:
+            pytest.skip(f"needs Chromium ({str(error).splitlines()[0]})")
+        opened = browser.new_page(viewport={"width": 1600, "height": 1000})
+        opened.console = []
+        opened.on("console", lambda message: opened.console.append(f"{message.type}: {message.text} {message.location.get('url')}"))
+        opened.on("pageerror", lambda error: opened.console.append(f"pageerror: {error}"))
+        opened.goto(server.url)
+        opened.wait_for_function("!!window.LiteGraph?.registered_node_types?.InstMattSelectPeople", timeout=120_000)
+        yield opened
+        browser.close()
+
+
+def chromium() -> str | None:
+    """The system's Chromium; None for playwright's own."""
+    return next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+
+
+def test_in_the_browser(server: ComfyUI, page: Any, tmp_path: Path) -> None:
+    page.wait_for_timeout(3000)
+    page.keyboard.press("Escape")  # the template browser greets a new user
+    workflow = json.loads(next(p for p in WORKFLOWS if p.name.startswith("02")).read_text("utf-8"))
+    page.evaluate("workflow => window.app.loadGraphData(workflow)", workflow)
+    page.evaluate("window.app.queuePrompt(0)")
+    page.wait_for_function("document.querySelectorAll('.instmatt-stage path').length >= 10", timeout=300_000)
+    page.evaluate(
+        """() => {
+            const node = window.app.graph.nodes.find((n) => n.type === "InstMattSelectPeople")
+            const { canvas } = window.app
+            canvas.ds.scale = 1
+            canvas.ds.offset = [600 - node.pos[0], 200 - node.pos[1]]
+            canvas.selectNode(node)
+            canvas.setDirty(true, true)
+        }"""
+    )
+    page.wait_for_timeout(1500)
+    numbers = (
+        """() => window.app.graph.nodes.find((n) => n.type === "InstMattSelectPeople").widgets.find((w) => w.name === "numbers").value"""
+    )
+    assert page.evaluate(numbers) == "all"
+    for number, expected in ((2, "1"), (1, "none"), (2, "2"), (1, "all")):
+        label = page.locator(f"[data-person='{number}'].instmatt-clickable")
+        box = label.bounding_box()
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + 0.75 * box["height"])
+        page.wait_for_timeout(300)
+        assert page.evaluate(numbers) == expected
+        page.screenshot(path=tmp_path / f"chosen_{expected}.png")
+    page.get_by_test_id("info-button").first.click()
+    page.get_by_text("Click a person in the preview").last.wait_for(timeout=20_000)
+    page.screenshot(path=tmp_path / "help.png")
+    ours = [line for line in page.console if "instmatt" in line.lower() or line.startswith("pageerror")]
+    assert not ours, ours
+    print(f"screenshots: {tmp_path}", file=sys.stderr)
