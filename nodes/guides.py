@@ -51,7 +51,7 @@ def striped(images: Sequence[Tensor], guides: Guides) -> list[Tensor]:
     results = []
     for image, trimaps in zip(images, guides.trimaps, strict=True):
         height, width = image.shape[1:]
-        period = max(6, round(max(height, width) / 120))
+        period = max(6, round(max(height, width) / 60))
         stripes = (torch.arange(height)[:, None] + torch.arange(width)[None]) % period < period / 2
         result = image * 0.6
         for k, trimap in enumerate(trimaps):

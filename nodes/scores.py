@@ -38,10 +38,13 @@ def score_people(mattes: Sequence[Tensor], truth: Sequence[Tensor]) -> Scores:
 
 
 def table(scores: Scores) -> str:
-    """The scores as a Markdown table."""
-    lines = [f"| IMQ, percent | {' | '.join(scores.imq)} |", "|---" * (1 + len(scores.imq)) + "|"]
-    lines.append(f"| at IoU {THRESHOLD} | " + " | ".join(f"{value:.2f}" for value in scores.imq.values()) + " |")
-    lines += ["", f"| mean error | {' | '.join(scores.errors)} |", "|---" * (1 + len(scores.errors)) + "|"]
-    lines.append("| people found | " + " | ".join(f"{value:.4g}" for value in scores.errors.values()) + " |")
-    lines += ["", f"{scores.found} found, {scores.extra} extra, {scores.missed} missed"]
-    return "\n".join(lines)
+    """The scores as Markdown tables, aligned for reading as they are."""
+    imq = _rows(("IMQ, percent", *scores.imq), (f"at IoU {THRESHOLD}", *(f"{value:.2f}" for value in scores.imq.values())))
+    errors = _rows(("mean error", *scores.errors), ("people found", *(f"{value:.4f}" for value in scores.errors.values())))
+    return "\n".join([*imq, "", *errors, "", f"{scores.found} found, {scores.extra} extra, {scores.missed} missed"])
+
+
+def _rows(head: Sequence[str], values: Sequence[str]) -> list[str]:
+    widths = [max(len(a), len(b)) for a, b in zip(head, values, strict=True)]
+    lines = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (head, values)]
+    return [f"| {lines[0]} |", "|" + "|".join("-" * (width + 2) for width in widths) + "|", f"| {lines[1]} |"]

@@ -113,9 +113,11 @@ class ComfyUI:
     def queue(self, prompt: dict[str, Any]) -> str:
         """Queue a prompt in ComfyUI's API form; an invalid one raises ``AssertionError`` with what the server says."""
         try:
-            return str(self.post("/prompt", {"prompt": prompt})["prompt_id"])
+            answer = self.post("/prompt", {"prompt": prompt})
         except urllib.error.HTTPError as error:
             raise AssertionError(error.read().decode()) from error
+        assert not answer["node_errors"], answer["node_errors"]  # then the rest of the graph runs all the same
+        return str(answer["prompt_id"])
 
     def result(self, prompt_id: str, timeout: float = 300) -> Result:
         """Wait for a prompt to end."""
