@@ -22,11 +22,12 @@ from safetensors.torch import save_file
 
 import instmatt_core
 from instmatt_core.cli.matte import EXAMPLE
+from instmatt_core.matting.e2e_him import E2EHIM
 from instmatt_core.matting.instmatt import InstMatt
 
 ROOT = Path(__file__).parent.parent.parent
 WORKFLOWS = sorted((ROOT / "example_workflows").glob("*.json"))
-INSTMATT = ROOT / "tests" / "matting" / "instmatt" / "golden" / "manifest.json"
+GOLDEN = ROOT / "tests" / "matting"
 
 
 @pytest.fixture(scope="session")
@@ -56,11 +57,19 @@ def fill(base: Path, python: Path) -> None:
     alpha[100:640, 540:820] = 0
     painted.putalpha(Image.fromarray(alpha))
     painted.save(base / "input" / "painted.png")
-    save_file(
-        {k: v.contiguous() for k, v in deterministic_state(json.loads(INSTMATT.read_text("utf-8"))).items()},
-        base / "models" / "instmatt" / "made_up.safetensors",
-    )
+    for name, state in (("made_up", instmatt_state()), ("made_up_e2e", e2e_him_state())):
+        save_file({k: v.contiguous() for k, v in state.items()}, base / "models" / "instmatt" / f"{name}.safetensors")
     subprocess.run([python, "-c", VIDEO, str(EXAMPLE), str(base / "input" / "video.mp4")], check=True)
+
+
+def instmatt_state() -> dict[str, torch.Tensor]:
+    return deterministic_state(json.loads((GOLDEN / "instmatt" / "golden" / "manifest.json").read_text("utf-8")))
+
+
+def e2e_him_state() -> dict[str, torch.Tensor]:
+    """Weights that take every query for a person."""
+    state = deterministic_state(json.loads((GOLDEN / "e2e_him" / "golden" / "manifest.json").read_text("utf-8")))
+    return {**state, "globalfcnum.layers.1.bias": state["globalfcnum.layers.1.bias"] + torch.tensor([0.0, 99.0])}
 
 
 VIDEO = """
@@ -247,10 +256,28 @@ def test_a_model_of_the_folder(server: ComfyUI, example: torch.Tensor) -> None:
     result = server.run(prompt)
     assert result.status == "success", result.error
     small = instmatt_core.read_image(server.base / "input" / "small.png")
-    system = InstMatt(deterministic_state(json.loads(INSTMATT.read_text("utf-8"))))
+    system = InstMatt(instmatt_state())
     mattes = instmatt_core.Pipeline(matting=system, device="cpu")(small)
     found = pictures(server, result.outputs["save_masks"]["images"])
     assert len(found) == len(mattes)
+    for picture, alpha in zip(found, mattes.alphas, strict=True):
+        assert_same_picture(picture[..., 0], as_saved(alpha))
+
+
+def test_end_to_end(server: ComfyUI) -> None:
+    result = server.run(
+        {
+            "load": node("LoadImage", image="small.png"),
+            "model": node("InstMattLoadMattingModel", weights="made_up_e2e.safetensors", system="e2e-him"),
+            "matte": node("InstMattEndToEndMatte", image=["load", 0], model=["model", 0], track=False),
+            "masks": node("MaskToImage", mask=["matte", 1]),
+            "save": node("SaveImage", images=["masks", 0], filename_prefix="end_to_end"),
+        }
+    )
+    assert result.status == "success", result.error
+    mattes = E2EHIM(e2e_him_state())(instmatt_core.read_image(server.base / "input" / "small.png"))
+    found = pictures(server, result.outputs["save"]["images"])
+    assert len(found) == len(mattes) > 0
     for picture, alpha in zip(found, mattes.alphas, strict=True):
         assert_same_picture(picture[..., 0], as_saved(alpha))
 
