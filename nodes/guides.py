@@ -21,13 +21,13 @@ def override(guides: Guides, person: int, painted: Tensor) -> Guides:
     Where paint says sure, that person's mask follows it, and nobody else is sure there.
 
     Raises:
-        UsageError: no frame has such a person, or there is neither one trimap nor one for each frame.
+        UsageError: there are people, but not this one in any frame; or there is neither one trimap nor one for each frame.
     """
     total = len(guides.trimaps)
     if len(painted) not in (1, total):
         raise UsageError(f"{total} pictures need one painted trimap, or one for each; there are {len(painted)}")
-    if not any(person < len(trimap) for trimap in guides.trimaps):
-        most = max((len(trimap) for trimap in guides.trimaps), default=0)
+    most = max((len(trimap) for trimap in guides.trimaps), default=0)
+    if 0 < most <= person:
         raise UsageError(f"the painted trimap is for person {person + 1}, but there are {most} people")
     levels = torch.where(painted < 0.25, BACKGROUND, torch.where(painted > 0.75, FOREGROUND, UNKNOWN))
     frames, trimaps = [], []
