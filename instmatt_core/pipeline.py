@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ class Options:
         compat: "default", or "paper" to repeat the authors' script.
         precision: "auto", "float32", "bfloat16" or "float16".
         memory_mb: about how much memory the matting may take; None leaves it to the system.
+        folders: where to look for weights first (ComfyUI's model folders).
     """
 
     device: torch.device
@@ -33,6 +34,7 @@ class Options:
     compat: str = "default"
     precision: str = "auto"
     memory_mb: int | None = None
+    folders: Sequence[Path] = ()
 
 
 def _blazepose(options: Options) -> Any:
@@ -51,14 +53,14 @@ def _mask_rcnn(options: Options) -> Any:
     from .detect.mask_rcnn import MaskRcnn
     from .weights import load_weights
 
-    return MaskRcnn(load_weights("mask-rcnn", system="mask-rcnn"), options.device)
+    return MaskRcnn(load_weights("mask-rcnn", system="mask-rcnn", folders=options.folders), options.device)
 
 
 def _rf_detr(options: Options) -> Any:
     from .detect.rf_detr import RfDetr
     from .weights.store import resolve
 
-    return RfDetr.load(resolve("rf-detr-seg-medium").path, options.device)
+    return RfDetr.load(resolve("rf-detr-seg-medium", folders=options.folders).path, options.device)
 
 
 def _detectron2(options: Options) -> Any:
@@ -79,7 +81,7 @@ def _instmatt(options: Options) -> Any:
     from .matting.instmatt import InstMatt
     from .weights import load_weights
 
-    state = load_weights(options.weights or "instmatt", system="instmatt")
+    state = load_weights(options.weights or "instmatt", system="instmatt", folders=options.folders)
     budget = {} if options.memory_mb is None else {"memory_mb": options.memory_mb}
     return InstMatt(state, compat=options.compat, precision=options.precision, device=options.device, **budget)
 
@@ -88,7 +90,7 @@ def _e2e_him(options: Options) -> Any:
     from .matting.e2e_him import E2EHIM
     from .weights import load_weights
 
-    state = load_weights(options.weights or "e2e-him", system="e2e-him")
+    state = load_weights(options.weights or "e2e-him", system="e2e-him", folders=options.folders)
     return E2EHIM(state, compat=options.compat, precision=options.precision, device=options.device)
 
 

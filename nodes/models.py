@@ -69,10 +69,14 @@ class Managed:
 
 
 def detector(name: str) -> Managed:
-    """A detector of the library, by its name."""
+    """A detector of the library, by its name.
+
+    Raises:
+        WeightsError, UsageError: it needs weights or a package that are not here; the message says how to get them.
+    """
     from ..instmatt_core.pipeline import DETECTORS, Options
 
-    return Managed(DETECTORS[name](Options(torch.device("cpu"))), name)
+    return Managed(DETECTORS[name](Options(torch.device("cpu"), folders=_paths())), name)
 
 
 def detectors() -> list[str]:
@@ -98,7 +102,7 @@ def load(choice: str, system: str, progress: Callable[[float], None]) -> Managed
     entry = SYSTEMS[system]
     cls = getattr(importlib.import_module(f"..instmatt_core.{entry.module}", __package__), entry.name)
     state = load_weights(
-        _path(choice) or choice, system=system, progress=lambda stage, share: progress(share), folders=[Path(f) for f in folders()]
+        _path(choice) or choice, system=system, progress=lambda stage, share: progress(share), folders=_paths()
     )
     return Managed(cls(state), entry.title, entry.jobs)
 
@@ -128,6 +132,10 @@ def files() -> list[str]:
 def folders() -> list[str]:
     """ComfyUI's folders for this pack; those of the user's extra_model_paths.yaml come first."""
     return list(folder_paths.get_folder_paths(FOLDER))
+
+
+def _paths() -> list[Path]:
+    return [Path(folder) for folder in folders()]
 
 
 def register_folder() -> None:
