@@ -101,9 +101,7 @@ def load(choice: str, system: str, progress: Callable[[float], None]) -> Managed
 
     entry = SYSTEMS[system]
     cls = getattr(importlib.import_module(f"..instmatt_core.{entry.module}", __package__), entry.name)
-    state = load_weights(
-        _path(choice) or choice, system=system, progress=lambda stage, share: progress(share), folders=_paths()
-    )
+    state = load_weights(_path(choice) or choice, system=system, progress=lambda stage, share: progress(share), folders=_paths())
     return Managed(cls(state), entry.title, entry.jobs)
 
 
