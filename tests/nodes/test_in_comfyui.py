@@ -308,6 +308,20 @@ def test_missing_weights_say_how_to_get_them(server: ComfyUI) -> None:
     assert "instmatt weights convert" in result.error
 
 
+def test_detectors(server: ComfyUI) -> None:
+    def detect(name: str) -> comfyui.Result:
+        return server.run(
+            {
+                "load": node("LoadImage", image="example.png"),
+                "detect": node("InstMattDetectPeople", image=["load", 0], detector=name, max_people=20, track=False),
+            }
+        )
+
+    (preview,) = detect("people").outputs["detect"]["instmatt"]
+    assert [person["number"] for person in preview["people"]] == [1, 2]
+    assert "instmatt weights convert" in detect("mask-rcnn").error
+
+
 def test_mistyped_numbers_are_refused_before_anything_runs(server: ComfyUI) -> None:
     with pytest.raises(AssertionError, match="is not the number of a person"):
         server.queue(matte_chain("small.png", show="the tall one"))
