@@ -1,7 +1,7 @@
 """InstMatt's straightforward path against the path that ships, on one made-up picture, with made-up weights.
 
     python benchmarks/instmatt.py [--people 1 2 4 8] [--threads 2] [--rounds 3] [--size 1280 853] [--precision float32]
-                                  [--compat paper]
+                                  [--compat paper] [--memory 800]
 
 Straightforward is tests/instmatt_straightforward.py: every step as the paper has it. Rounds of the two alternate, so that both meet
 the same machine; the best round of each counts. Peak memory is of a process of its own for each (Linux). "Share" is what the
@@ -59,7 +59,7 @@ def path(name: str, people: int, options: argparse.Namespace) -> Matte:
     if name == "straightforward":
         network = build(state)
         return lambda: straightforward(network, image, instances, options.compat)
-    shipped = InstMatt(state, compat=options.compat, precision=options.precision)
+    shipped = InstMatt(state, compat=options.compat, precision=options.precision, memory_mb=options.memory)
     return lambda: shipped(image, instances)
 
 
@@ -121,6 +121,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--size", type=int, nargs=2, default=(1280, 853), metavar=("WIDTH", "HEIGHT"))
     parser.add_argument("--precision", choices=PRECISIONS, default="float32")
+    parser.add_argument("--memory", type=int, default=system.MEMORY_MB, metavar="MB", help="the shipped path's budget")
     parser.add_argument("--compat", choices=system.PASSES, default="paper")
     parser.add_argument("--measure-peak", choices=PATHS, help=argparse.SUPPRESS)
     options = parser.parse_args()

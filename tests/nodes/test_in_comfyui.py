@@ -371,9 +371,17 @@ def chromium() -> str | None:
     return next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
 
 
-def test_in_the_browser(server: ComfyUI, page: Any, tmp_path: Path) -> None:
+def test_template_browser(page: Any, tmp_path: Path) -> None:
     page.wait_for_timeout(3000)
     page.keyboard.press("Escape")  # the template browser greets a new user
+    page.get_by_text("Templates").first.click()
+    page.get_by_text("instmatt").first.click()
+    page.screenshot(path=tmp_path / "templates.png")
+    page.get_by_text("01 Cut out everyone").first.click()
+    page.wait_for_function("window.app.graph.nodes.some((n) => n.type === 'InstMattMattePeople')", timeout=20_000)
+
+
+def test_in_the_browser(server: ComfyUI, page: Any, tmp_path: Path) -> None:
     workflow = json.loads(next(p for p in WORKFLOWS if p.name.startswith("02")).read_text("utf-8"))
     page.evaluate("workflow => window.app.loadGraphData(workflow)", workflow)
     page.evaluate("window.app.queuePrompt(0)")
