@@ -17,7 +17,9 @@ def fold(network: InstMattNetwork) -> InstMattNetwork:
 
     The batch norms that follow a ReLU stay.
     """
-    network = copy.deepcopy(network).eval()
+    # Kernels are replaced below; to copy them first would double the memory.
+    kernels = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in network.parameters() if p.ndim == 4}
+    network = copy.deepcopy(network, kernels).eval()  # type: ignore[arg-type]
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, (SpectralConv, SpectralUpConv)):
@@ -43,8 +45,8 @@ def _plain(conv: SpectralConv | SpectralUpConv) -> nn.Module:
         kernel = conv.module()
     plain: nn.Conv2d | nn.ConvTranspose2d
     if isinstance(conv, SpectralUpConv):
-        plain = nn.ConvTranspose2d(kernel.shape[0], kernel.shape[1], 4, 2, 1, bias=False)
+        plain = nn.ConvTranspose2d(kernel.shape[0], kernel.shape[1], 4, 2, 1, bias=False, device="meta")
     else:
-        plain = nn.Conv2d(kernel.shape[1], kernel.shape[0], kernel.shape[2], conv.stride, conv.padding, bias=False)
-    plain.weight = nn.Parameter(kernel)
+        plain = nn.Conv2d(kernel.shape[1], kernel.shape[0], kernel.shape[2], conv.stride, conv.padding, bias=False, device="meta")
+    plain.weight = nn.Parameter(kernel, requires_grad=False)
     return plain.eval()

@@ -22,7 +22,7 @@ from .refinement import FastRefiner, areas_of_visits, refine_pass
 from .shelf import FileMap, Shelf
 from .windows import choose, disagreement, duplicates, window_side
 
-MEMORY_MB = 800
+MEMORY_MB = 400
 FULL_BYTES = 700  # that the full-size step takes for each pixel of a strip
 ROWS = (32, 96)  # of a strip of the full-size step: at least, and at most, since larger maps cost more in fresh memory than halos do
 COARSE = 2  # the other steps take this many times less
