@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from memory import memory
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -83,11 +84,6 @@ def measure_peak(name: str, scene_file: Path, dtype: torch.dtype) -> None:
         before = memory("VmRSS")
         run(image)
     print(f"{name:15} peak memory {memory('VmHWM'):6.0f} MB, of which the picture added {memory('VmHWM') - before:5.0f} MB")
-
-
-def memory(field: str) -> float:
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
-    return int(line.split()[1]) / 1024
 
 
 def main() -> None:

@@ -4,7 +4,8 @@
                                   [--compat paper] [--memory 400]
 
 Straightforward is tests/instmatt_straightforward.py: every step as the paper has it. Rounds of the two alternate, so that both meet
-the same machine; the best round of each counts. Peak memory is of a process of its own for each (Linux). "Share" is what the
+the same machine; the best round of each counts. Peak memory is of a process of its own for each (Linux), and in brackets what the
+picture added once the network was loaded. "Share" is what the
 multiplications and additions of the straightforward path, divided by the time, are of what a large matrix product reaches.
 
 The made-up weights call nearly everybody a duplicate of somebody else, so that test is switched off in both; and they are undecided
@@ -24,6 +25,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import torch
+from memory import memory
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -98,13 +100,7 @@ def compare(people: int, options: argparse.Namespace, peak_rate: float) -> None:
 
 def _peak(name: str, people: int, weights: Path) -> str:
     command = [sys.executable, __file__, *sys.argv[1:], "--people", str(people), "--weights", str(weights), "--measure-peak", name]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip() + " MB"
-
-
-def peak_of_this_process() -> int:
-    """In MB."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) // 1024
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def product_rate() -> float:
@@ -131,8 +127,10 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if options.measure_peak:
-        path(options.measure_peak, options.people[0], options)()
-        print(peak_of_this_process())
+        run = path(options.measure_peak, options.people[0], options)
+        before = memory("VmRSS")
+        run()
+        print(f"{memory('VmHWM'):.0f} (+{memory('VmHWM') - before:.0f})")
         return
     with tempfile.TemporaryDirectory() as folder:
         if options.weights is None:
@@ -145,7 +143,7 @@ def main() -> None:
 def table(options: argparse.Namespace) -> None:
     rate = product_rate()
     print(f"matrix product: {rate / 1e9:.0f} GFLOP per second of CPU time")
-    print("| people | CPU time | ratio (CPU) | ratio (wall) | share of a matrix product | peak memory | agreement |")
+    print("| people | CPU time | ratio (CPU) | ratio (wall) | share of a matrix product | peak memory, MB | agreement |")
     print("|---|---|---|---|---|---|---|")
     for people in options.people:
         compare(people, options, rate)
