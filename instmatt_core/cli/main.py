@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from .. import __version__
-from . import benchmark, data, evaluate, matte, train, weights
+from . import benchmark, data, demo, evaluate, matte, train, weights
 
-COMMANDS = (matte, evaluate, benchmark, data, train, weights)
+COMMANDS = (matte, demo, evaluate, benchmark, data, train, weights)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

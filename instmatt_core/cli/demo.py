@@ -1,0 +1,43 @@
+"""``instmatt demo``: the web page, on this machine."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+
+def register(commands: Any) -> None:
+    """Add this subcommand to the parser."""
+    parser = commands.add_parser("demo", help="open the web demo on this machine", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="0.0.0.0 lets other machines in (default: %(default)s)")
+    parser.add_argument("--port", type=_port, metavar="N", help="default: the first free one from 7860")
+    parser.add_argument("--detector", default="blazepose", metavar="NAME", help="offered first (default: %(default)s)")
+    parser.add_argument("--matting", default="closed-form", metavar="NAME", help="offered first (default: %(default)s)")
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    parser.add_argument("--open", action="store_true", help="open the page in the browser")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until interrupted."""
+    from ..errors import UsageError
+
+    try:
+        from instmatt_demo import Models, app, settings
+    except ModuleNotFoundError as error:
+        if error.name not in ("gradio", "instmatt_demo"):
+            raise
+        raise UsageError(f'the demo needs {error.name}, which is not installed; run: pip install "instmatt[demo]"') from error
+    page = app(Models(options.detector, options.matting, options.device))
+    served = {**settings(), "server_name": options.host, "server_port": options.port, "inbrowser": options.open}
+    try:
+        page.launch(**served)
+    except OSError as error:  # Gradio's, when no port is free
+        raise UsageError(f"cannot listen on {options.host}: {error}") from error
+    return 0
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError("must be a whole number from 1 to 65535")
+    return int(text)

@@ -1,0 +1,186 @@
+"""First tab: a photograph in, each person cut out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import torch
+from torch import Tensor
+
+from instmatt_core.cli.matte import EXAMPLE
+from instmatt_core.errors import InstMattError
+from instmatt_core.image import read_picture, to_uint8
+
+from .jobs import ONE_AT_A_TIME, friendly, run
+from .models import Models
+from .preview import cover
+from .results import MAX_PIXELS, Result, Shelf, make
+
+WORKING_SIDES = {"Fast, 1000 px": 1000, "Good, 2000 px": 2000, "All pixels": None}
+COLOUR, UPLOAD, BLUR = "Colour", "Picture", "Blur"
+NOBODY = "Nobody was found. The detector expects people it can see a good part of, roughly upright."
+
+
+def build(models: Models, shelf: Shelf) -> gr.Image:
+    """Lay the tab out and wire it; returns the photo's component, which other tabs may listen to."""
+    result = gr.State()
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=4, min_width=320):
+            photo = gr.Image(
+                label="Photo",
+                type="filepath",
+                image_mode=None,
+                sources=["upload", "clipboard", "webcam"],
+                height=360,
+                elem_id="photo",
+                placeholder="Drop a photo here, paste it, or click to choose one",
+            )
+            button = gr.Button("Matte", variant="primary", size="lg", elem_id="matte")
+            cancel = gr.Button("Cancel", variant="stop", size="lg", visible=False, elem_id="cancel")
+            gr.Examples([[str(EXAMPLE)]], [photo], label="Or try this one")
+            with gr.Accordion("Settings", open=False):
+                detector = gr.Dropdown(models.detectors, value=models.detectors[0], label="Detector", info="Finds the people")
+                matting = gr.Dropdown(models.mattings, value=models.mattings[0], label="Matting", info="Makes each person's matte")
+                status = gr.Markdown(visible=False, elem_classes="notice")
+                side = gr.Radio(
+                    list(WORKING_SIDES),
+                    value="Good, 2000 px",
+                    label="Working size",
+                    info="Mattes always have the photo's own size",
+                )
+        with gr.Column(scale=7, min_width=320):
+            overlay = gr.Image(label="People (click one to leave them out)", interactive=False, format="png", elem_id="overlay", height=460)
+            kept = gr.CheckboxGroup(label="Shown", visible=False, elem_id="kept")
+            with gr.Column(visible=False) as outcome:
+                gallery = gr.Gallery(
+                    label="Cut-outs",
+                    format="png",
+                    columns=4,
+                    height="auto",
+                    object_fit="contain",
+                    allow_preview=True,
+                    buttons=["download", "fullscreen"],
+                    elem_id="cutouts",
+                )
+                archive = gr.DownloadButton("Download everything (ZIP)", elem_id="archive")
+                with gr.Accordion("On another background", open=True):
+                    with gr.Row():
+                        kind = gr.Radio([COLOUR, BLUR, UPLOAD], value=COLOUR, show_label=False, container=False, min_width=220)
+                        colour = gr.ColorPicker("#3f6f8f", label="Colour", show_label=False, container=False, min_width=60)
+                    backdrop = gr.Image(
+                        label="Background", type="filepath", image_mode=None, sources=["upload", "clipboard"], visible=False, height=180
+                    )
+                    slider = gr.ImageSlider(show_label=False, format="jpeg", interactive=False, elem_id="slider", max_height=560)
+                with gr.Accordion("One matte at full size", open=False):
+                    chosen = gr.Radio(label="Person", elem_id="chosen")
+                    alpha = gr.Image(label="Alpha", interactive=False, format="png", image_mode="L", elem_id="alpha")
+                with gr.Accordion("Scores and boxes", open=False):
+                    table = gr.Dataframe(headers=["person", "score, %", "x0", "y0", "x1", "y1"], interactive=False, elem_id="scores")
+
+    async def start(path: str | None, detector: str, matting: str, side: str, progress: gr.Progress = gr.Progress()) -> Any:  # noqa: B008
+        if path is None:
+            raise gr.Error("Choose a photo first.", print_exception=False)
+        photo = Path(path)
+        made = await run(lambda report: make(models, shelf, photo, detector, matting, WORKING_SIDES[side], report), progress, photo.parent)
+        if not made.scores:
+            gr.Info(NOBODY)
+        return made
+
+    def show(made: Result, kind: str, colour: str, backdrop: str | None) -> dict[Any, Any]:
+        people = list(range(len(made.scores)))
+        choices = [(f"Person {k + 1}", k) for k in people]
+        return {
+            kept: gr.CheckboxGroup(choices, value=people, visible=bool(people)),
+            outcome: gr.Column(visible=bool(people)),
+            archive: str(made.archive),
+            chosen: gr.Radio(choices, value=0 if people else None),
+            alpha: str(made.alpha(0)) if people else None,
+            table: rows(made),
+            **redraw(made, people, kind, colour, backdrop),
+        }
+
+    def redraw(made: Result, people: Sequence[int], kind: str, colour: str, backdrop: str | None) -> dict[Any, Any]:
+        return {
+            overlay: made.preview().overlay(people),
+            gallery: [(str(made.cropped(k)), f"Person {k + 1}") for k in sorted(people)],
+            slider: compose(made, people, kind, colour, backdrop),
+        }
+
+    def toggle(made: Result | None, people: list[int], kind: str, colour: str, backdrop: str | None, click: gr.SelectData) -> Any:
+        person = made.preview().at(*click.index) if made else None
+        if made is None or person is None:
+            return {kept: gr.skip()}
+        people = sorted({*people} ^ {person})
+        return {kept: people, **redraw(made, people, kind, colour, backdrop)}
+
+    async def ready(detector: str, matting: str) -> Any:
+        try:
+            await asyncio.to_thread(models.pipeline, detector, matting)
+        except InstMattError as error:
+            return gr.Markdown(f"Not ready: {error}", visible=True)
+        return gr.Markdown(visible=False)
+
+    look = [kind, colour, backdrop]
+    drawn = [overlay, gallery, slider]
+    everything = [kept, outcome, archive, chosen, alpha, table, *drawn]
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+    begin = button.click(lambda: (gr.Button(visible=False), gr.Button(visible=True)), None, [button, cancel], queue=False, **quiet)
+    job = begin.then(
+        start,
+        [photo, detector, matting, side],
+        result,
+        show_progress="full",
+        show_progress_on=overlay,
+        api_visibility="private",
+        **ONE_AT_A_TIME,
+    )
+    job.success(show, [result, *look], everything, **quiet)
+    idle = lambda: (gr.Button(visible=True), gr.Button(visible=False))  # noqa: E731
+    job.then(idle, None, [button, cancel], queue=False, **quiet)
+    cancel.click(idle, None, [button, cancel], cancels=[job], queue=False, **quiet)
+
+    overlay.select(toggle, [result, kept, *look], [kept, *drawn], **quiet)
+    kept.input(redraw, [result, kept, *look], drawn, **quiet)
+    chosen.input(lambda made, person: str(made.alpha(person)), [result, chosen], alpha, **quiet)
+    kind.input(lambda kind: (gr.ColorPicker(visible=kind == COLOUR), gr.Image(visible=kind == UPLOAD)), kind, [colour, backdrop], **quiet)
+    gr.on([kind.input, colour.change, backdrop.change], compose, [result, kept, *look], slider, **quiet)
+    gr.on([detector.input, matting.input], ready, [detector, matting], status, **ONE_AT_A_TIME, **quiet)
+    return photo
+
+
+def compose(made: Result | None, people: Sequence[int], kind: str, colour: str, backdrop: str | None) -> Any:
+    """Before and after: the photo, and those people on the chosen background."""
+    if made is None:
+        return None
+    preview = made.preview()
+    if kind == BLUR:
+        behind = preview.blurred()
+    elif kind == UPLOAD and backdrop:
+        try:
+            behind = cover(read_picture(backdrop, max_pixels=MAX_PIXELS).image, preview.size)
+        except InstMattError as error:
+            raise friendly(error, Path(backdrop).parent) from error
+    else:
+        behind = plain(colour)
+    return to_uint8(preview.image), preview.over(people, behind)
+
+
+def plain(colour: str) -> Tensor:
+    """``(3, 1, 1)`` of what Gradio's colour picker gives: ``#rrggbb`` or ``rgba(r, g, b, a)``."""
+    if colour.startswith("#"):
+        values = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+    else:
+        values = [float(part) for part in colour.strip("rgba() ").split(",")[:3]]
+    return torch.tensor(values)[:, None, None] / 255
+
+
+def rows(made: Result) -> list[list[Any]]:
+    """People as a table: number, score in percent, box in px."""
+    people = json.loads(made.people_json.read_text("utf-8"))["people"]
+    return [[p["index"] + 1, round(100 * p["score"], 1), *(round(v) for v in p["box"])] for p in people]
