@@ -13,7 +13,7 @@ from .models import Models
 from .results import Result, Shelf, make
 
 DESCRIPTION = (
-    "One alpha matte per person of a photo. max_side: longest side in px to work at, None for all pixels; mattes have the photo's own size. "
+    "One alpha matte per person of a photo. max_side: longest side in px to work at, None for all pixels; mattes have the photo's size. "
     "Returns the grey mattes left to right, the straight-alpha RGBA cut-outs, a ZIP of everything in the HIM2K layout, and people.json."
 )
 

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from . import api, matte_tab
+from . import api, matte_tab, score_tab, steps_tab
 from .models import Models
 from .results import Shelf
 
@@ -34,8 +34,13 @@ def app(models: Models | None = None) -> gr.Blocks:
     models, shelf = models or Models(), Shelf()
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(SWEEP_SECONDS, KEEP_SECONDS)) as page:
         gr.Markdown(INTRODUCTION, elem_id="introduction")
-        with gr.Tabs(), gr.Tab("Matte"):
-            matte_tab.build(models, shelf)
+        with gr.Tabs():
+            with gr.Tab("Matte"):
+                photo = matte_tab.build(models, shelf)
+            with gr.Tab("Step by step"):
+                steps_tab.build(models, shelf, photo)
+            with gr.Tab("Score"):
+                score_tab.build(shelf)
         api.build(models, shelf)
     return page.queue(max_size=QUEUE)
 
@@ -61,12 +66,24 @@ def settings() -> dict[str, Any]:
 
 
 def theme() -> gr.themes.Base:
-    """Quiet greys and one blue; the fonts are the system's."""
+    """Greys alone, so that the only colours are the picture's; the fonts are the system's."""
     return gr.themes.Base(
-        primary_hue="blue",
+        primary_hue="slate",
         neutral_hue="slate",
+        radius_size="lg",
         font=["system-ui", "sans-serif"],
         font_mono=["ui-monospace", "monospace"],
+    ).set(
+        button_primary_background_fill="*neutral_800",
+        button_primary_background_fill_hover="*neutral_700",
+        button_primary_background_fill_dark="*neutral_200",
+        button_primary_background_fill_hover_dark="*neutral_50",
+        button_primary_text_color="white",
+        button_primary_text_color_dark="*neutral_900",
+        checkbox_background_color_selected="*neutral_700",
+        checkbox_background_color_selected_dark="*neutral_400",
+        block_border_width="1px",
+        block_label_border_width="0px",
     )
 
 

@@ -19,24 +19,23 @@ from instmatt_core.image import read_picture, to_uint8
 from .jobs import ONE_AT_A_TIME, friendly, run
 from .models import Models
 from .preview import cover
-from .results import MAX_PIXELS, Result, Shelf, make
+from .results import MAX_PIXELS, NOBODY, Result, Shelf, make
 
 WORKING_SIDES = {"Fast, 1000 px": 1000, "Good, 2000 px": 2000, "All pixels": None}
 COLOUR, UPLOAD, BLUR = "Colour", "Picture", "Blur"
-NOBODY = "Nobody was found. The detector expects people it can see a good part of, roughly upright."
 
 
 def build(models: Models, shelf: Shelf) -> gr.Image:
     """Lay the tab out and wire it; returns the photo's component, which other tabs may listen to."""
     result = gr.State()
     with gr.Row(equal_height=False):
-        with gr.Column(scale=4, min_width=320):
+        with gr.Column(scale=4, min_width=320, elem_classes="controls"):
             photo = gr.Image(
                 label="Photo",
                 type="filepath",
                 image_mode=None,
                 sources=["upload", "clipboard", "webcam"],
-                height=360,
+                height=340,
                 elem_id="photo",
                 placeholder="Drop a photo here, paste it, or click to choose one",
             )
@@ -54,7 +53,13 @@ def build(models: Models, shelf: Shelf) -> gr.Image:
                     info="Mattes always have the photo's own size",
                 )
         with gr.Column(scale=7, min_width=320):
-            overlay = gr.Image(label="People (click one to leave them out)", interactive=False, format="png", elem_id="overlay", height=460)
+            overlay = gr.Image(
+                label="People (click one to leave them out)",
+                interactive=False,
+                format="png",
+                buttons=["download", "fullscreen"],
+                elem_id="overlay",
+            )
             kept = gr.CheckboxGroup(label="Shown", visible=False, elem_id="kept")
             with gr.Column(visible=False) as outcome:
                 gallery = gr.Gallery(

@@ -27,6 +27,8 @@ MAX_PIXELS = 24_000_000  # of a photo; 10 bytes and more of memory for each pixe
 PREVIEW_SIDE = 1280  # px, of what is drawn anew at every click
 KEEP_SECONDS, KEEP_RESULTS = 3600, 100
 PREVIEW = "preview.npz"
+EXPIRED = "This result was removed after an hour. Start again."
+NOBODY = "Nobody was found. The detector expects people it can see a good part of, roughly upright."
 
 
 class Shelf:
@@ -95,7 +97,7 @@ class Result:
             with np.load(self.folder / PREVIEW) as arrays:
                 image, people = (torch.from_numpy(arrays[name]).float() / 255 for name in ("image", "people"))
         except OSError:
-            raise gr.Error("This result was removed after an hour. Press Matte again.", print_exception=False) from None
+            raise gr.Error(EXPIRED, print_exception=False) from None
         return Preview(image, people)
 
 
