@@ -74,6 +74,8 @@ def theme() -> gr.themes.Base:
         font=["system-ui", "sans-serif"],
         font_mono=["ui-monospace", "monospace"],
     ).set(
+        body_text_color_subdued="*neutral_500",
+        block_info_text_color="*neutral_500",
         button_primary_background_fill="*neutral_800",
         button_primary_background_fill_hover="*neutral_700",
         button_primary_background_fill_dark="*neutral_200",

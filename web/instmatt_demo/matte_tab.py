@@ -18,6 +18,7 @@ from instmatt_core.image import read_picture, to_uint8
 
 from .jobs import ONE_AT_A_TIME, friendly, run
 from .models import Models
+from .photo import Photo
 from .preview import cover
 from .results import MAX_PIXELS, NOBODY, Result, Shelf, make
 
@@ -30,10 +31,8 @@ def build(models: Models, shelf: Shelf) -> gr.Image:
     result = gr.State()
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="controls"):
-            photo = gr.Image(
+            photo = Photo(
                 label="Photo",
-                type="filepath",
-                image_mode=None,
                 sources=["upload", "clipboard", "webcam"],
                 height=340,
                 elem_id="photo",
@@ -54,7 +53,7 @@ def build(models: Models, shelf: Shelf) -> gr.Image:
                 )
         with gr.Column(scale=7, min_width=320):
             overlay = gr.Image(
-                label="People (click one to leave them out)",
+                label="People: click one to leave them out, or to bring them back",
                 interactive=False,
                 format="png",
                 buttons=["download", "fullscreen"],
@@ -65,7 +64,8 @@ def build(models: Models, shelf: Shelf) -> gr.Image:
                 gallery = gr.Gallery(
                     label="Cut-outs",
                     format="png",
-                    columns=4,
+                    columns=3,
+                    fit_columns=False,
                     height="auto",
                     object_fit="contain",
                     allow_preview=True,
@@ -74,12 +74,10 @@ def build(models: Models, shelf: Shelf) -> gr.Image:
                 )
                 archive = gr.DownloadButton("Download everything (ZIP)", elem_id="archive")
                 with gr.Accordion("On another background", open=True):
-                    with gr.Row():
+                    with gr.Row(elem_id="backgrounds"):
                         kind = gr.Radio([COLOUR, BLUR, UPLOAD], value=COLOUR, show_label=False, container=False, min_width=220)
                         colour = gr.ColorPicker("#3f6f8f", label="Colour", show_label=False, container=False, min_width=60)
-                    backdrop = gr.Image(
-                        label="Background", type="filepath", image_mode=None, sources=["upload", "clipboard"], visible=False, height=180
-                    )
+                    backdrop = Photo(label="Background", sources=["upload", "clipboard"], visible=False, height=180)
                     slider = gr.ImageSlider(show_label=False, format="jpeg", interactive=False, elem_id="slider", max_height=560)
                 with gr.Accordion("One matte at full size", open=False):
                     chosen = gr.Radio(label="Person", elem_id="chosen")

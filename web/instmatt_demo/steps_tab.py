@@ -20,6 +20,7 @@ from instmatt_core.progress import Progress, stage
 
 from .jobs import ONE_AT_A_TIME, run
 from .models import Models
+from .photo import Photo
 from .results import EXPIRED, MAX_PIXELS, NOBODY, Shelf
 from .trimap_view import BRUSHES, paintable, painted, rgb
 
@@ -62,15 +63,13 @@ def build(models: Models, shelf: Shelf, first_photo: gr.Image) -> None:
     found, base = gr.State(), gr.State()  # the people; the trimap as computed, before painting
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="controls"):
-            photo = gr.Image(
-                label="Photo", type="filepath", image_mode=None, sources=["upload", "clipboard"], height=300, elem_id="steps-photo"
-            )
+            photo = Photo(label="Photo", sources=["upload", "clipboard"], height=300, elem_id="steps-photo")
             detector = gr.Dropdown(models.detectors, value=models.detectors[0], label="Detector", visible=len(models.detectors) > 1)
             find = gr.Button("Find people", variant="primary", elem_id="find")
             person = gr.Radio(label="Person", visible=False, elem_id="person")
             band = gr.Slider(0.005, 0.12, defaults.band, step=0.005, label="Band", info="Half its width, as a share of the person's size")
             hair = gr.Slider(0, 1.5, defaults.hair, step=0.05, label="Hair", info="Extra width round the head, as a share of its radius")
-        with gr.Column(scale=7, min_width=320):
+        with gr.Column(scale=7, min_width=320, visible=False) as stages:
             with gr.Row():
                 masks = step("1  Masks", "what the detector found", "masks")
                 tri = step("2  Tri-mask", "the person in colour, the others white, background black", "tri-mask")
@@ -104,6 +103,7 @@ def build(models: Models, shelf: Shelf, first_photo: gr.Image) -> None:
             found: Found.save(shelf.new(), image, people),
             masks: coloured(image, people),
             person: gr.Radio(names, value=0 if names else None, visible=bool(names)),
+            stages: gr.Column(visible=bool(names)),
             matte: None,
             composite: None,
         }
@@ -123,7 +123,8 @@ def build(models: Models, shelf: Shelf, first_photo: gr.Image) -> None:
         return to_uint8(alpha), to_uint8(over(estimate_foreground(image, alpha), alpha, PAPER))
 
     first_photo.change(lambda path: path, first_photo, photo, show_progress="hidden", api_visibility="private")
-    job = find.click(find_people, [photo, detector], [found, masks, person, matte, composite], api_visibility="private", **ONE_AT_A_TIME)
+    shown = [found, masks, person, stages, matte, composite]
+    job = find.click(find_people, [photo, detector], shown, api_visibility="private", **ONE_AT_A_TIME)
     guided: dict[str, Any] = {
         "fn": guide,
         "inputs": [found, person, band, hair],

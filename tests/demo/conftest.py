@@ -1,0 +1,41 @@
+"""A served demo on a free port of this machine. Without Gradio these tests are skipped."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import pytest
+
+pytest.importorskip("gradio", reason="needs gradio: pip install -e '.[demo]'")
+
+from instmatt_demo import Models, app, settings
+
+
+@contextmanager
+def _serve(models: Any) -> Iterator[str]:
+    """The page's address, as long as the context is open."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    page = app(models)
+    try:
+        _, address, _ = page.launch(**settings(), server_port=port, prevent_thread_lock=True, quiet=True)
+        yield address.rstrip("/")
+    finally:
+        page.close(verbose=False)
+
+
+@pytest.fixture(scope="session")
+def serve() -> Callable[[Any], AbstractContextManager[str]]:
+    """``with serve(models) as address:``"""
+    return _serve
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """The demo as users get it."""
+    with _serve(Models(device="cpu")) as address:
+        yield address

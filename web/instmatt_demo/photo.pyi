@@ -1,0 +1,25 @@
+"""An image component that hands on the uploaded file itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+from gradio.data_classes import ImageData
+
+class Photo(gr.Image):
+    """Gives functions the path of the upload, unopened: decoding, with its limits and messages, is the library's business."""
+
+    def __init__(self, **options: Any):
+        super().__init__(type="filepath", image_mode=None, **options)
+
+    def preprocess(self, payload: ImageData | None) -> str | None:
+        """The path; inline data is written to a file first."""
+        if payload is None or payload.path is None or (payload.url or "").startswith("data:"):
+            return super().preprocess(payload)  # type: ignore[return-value]
+        return payload.path
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
