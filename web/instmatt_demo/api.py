@@ -10,7 +10,7 @@ import gradio as gr
 
 from .jobs import ONE_AT_A_TIME, run
 from .models import Models
-from .photo import Photo
+from .photo import photo_input
 from .results import Result, Shelf, make
 
 DESCRIPTION = (
@@ -43,7 +43,7 @@ def build(models: Models, shelf: Shelf) -> None:
 
     with gr.Column(visible=False):
         inputs = [
-            Photo(label="photo"),
+            photo_input(label="photo"),
             gr.Dropdown(models.detectors, value=models.detectors[0], label="detector"),
             gr.Dropdown(models.mattings, value=models.mattings[0], label="matting"),
             gr.Number(2000, minimum=32, precision=0, label="max_side"),

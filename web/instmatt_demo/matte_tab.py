@@ -18,7 +18,7 @@ from instmatt_core.image import read_picture, to_uint8
 
 from .jobs import ONE_AT_A_TIME, friendly, run
 from .models import Models
-from .photo import Photo
+from .photo import photo_input
 from .preview import cover
 from .results import MAX_PIXELS, NOBODY, Result, Shelf, make
 
@@ -31,7 +31,7 @@ def build(models: Models, shelf: Shelf) -> gr.Image:
     result = gr.State()
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="controls"):
-            photo = Photo(
+            photo = photo_input(
                 label="Photo",
                 sources=["upload", "clipboard", "webcam"],
                 height=340,
@@ -77,7 +77,7 @@ def build(models: Models, shelf: Shelf) -> gr.Image:
                     with gr.Row(elem_id="backgrounds"):
                         kind = gr.Radio([COLOUR, BLUR, UPLOAD], value=COLOUR, show_label=False, container=False, min_width=220)
                         colour = gr.ColorPicker("#3f6f8f", label="Colour", show_label=False, container=False, min_width=60)
-                    backdrop = Photo(label="Background", sources=["upload", "clipboard"], visible=False, height=180)
+                    backdrop = photo_input(label="Background", sources=["upload", "clipboard"], visible=False, height=180)
                     slider = gr.ImageSlider(show_label=False, format="jpeg", interactive=False, elem_id="slider", max_height=560)
                 with gr.Accordion("One matte at full size", open=False):
                     chosen = gr.Radio(label="Person", elem_id="chosen")

@@ -10,8 +10,7 @@ from gradio.data_classes import ImageData
 class Photo(gr.Image):
     """Gives functions the path of the upload, unopened: decoding, with its limits and messages, is the library's business."""
 
-    def __init__(self, **options: Any):
-        super().__init__(type="filepath", image_mode=None, **options)
+    is_template = True  # the browser takes it for what it is built on
 
     def preprocess(self, payload: ImageData | None) -> str | None:
         """The path; inline data is written to a file first."""

@@ -20,7 +20,7 @@ from instmatt_core.progress import Progress, stage
 
 from .jobs import ONE_AT_A_TIME, run
 from .models import Models
-from .photo import Photo
+from .photo import photo_input
 from .results import EXPIRED, MAX_PIXELS, NOBODY, Shelf
 from .trimap_view import BRUSHES, paintable, painted, rgb
 
@@ -63,7 +63,7 @@ def build(models: Models, shelf: Shelf, first_photo: gr.Image) -> None:
     found, base = gr.State(), gr.State()  # the people; the trimap as computed, before painting
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="controls"):
-            photo = Photo(label="Photo", sources=["upload", "clipboard"], height=300, elem_id="steps-photo")
+            photo = photo_input(label="Photo", sources=["upload", "clipboard"], height=300, elem_id="steps-photo")
             detector = gr.Dropdown(models.detectors, value=models.detectors[0], label="Detector", visible=len(models.detectors) > 1)
             find = gr.Button("Find people", variant="primary", elem_id="find")
             person = gr.Radio(label="Person", visible=False, elem_id="person")
