@@ -51,7 +51,7 @@ def build(models: Models, shelf: Shelf) -> gr.Image:
                     label="Working size",
                     info="Mattes always have the photo's own size",
                 )
-        with gr.Column(scale=7, min_width=320):
+        with gr.Column(scale=7, min_width=320, elem_classes="outcome"):
             overlay = gr.Image(
                 label="People: click one to leave them out, or to bring them back",
                 interactive=False,

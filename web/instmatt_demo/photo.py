@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gradio as gr
 from gradio.data_classes import ImageData
 
 
-class Photo(gr.Image):
-    """Gives functions the path of the upload, unopened: decoding, with its limits and messages, is the library's business."""
+def photo_input(**options: Any) -> gr.Image:
+    """Gives functions the path of the upload, unopened: decoding, with its limits and messages, is the library's business.
 
-    is_template = True  # the browser takes it for what it is built on
+    (Replaced on the component, since Gradio writes a stub file next to the source of any subclass.)
 
-    def preprocess(self, payload: ImageData | None) -> str | None:
-        """The path; inline data is written to a file first."""
-        if payload is None or payload.path is None or (payload.url or "").startswith("data:"):
-            return super().preprocess(payload)  # type: ignore[return-value]
-        return payload.path
+    Args:
+        options: those of :class:`gradio.Image`.
+    """
+    component = gr.Image(type="filepath", image_mode=None, **options)
+    component.preprocess = partial(_path, component.preprocess)  # type: ignore[method-assign]
+    return component
 
 
-def photo_input(**options: Any) -> Photo:
-    """Such a component; ``options`` are those of :class:`gradio.Image`."""
-    return Photo(type="filepath", image_mode=None, **options)
+def _path(otherwise: Callable[[ImageData | None], Any], payload: ImageData | None) -> Any:
+    inline = payload is not None and (payload.path is None or (payload.url or "").startswith("data:"))
+    return otherwise(payload) if payload is None or inline else payload.path

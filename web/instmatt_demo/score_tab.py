@@ -39,7 +39,7 @@ def build(shelf: Shelf) -> None:
                 [("Fair", "default"), ("As published", "published")], value="default", label="Edge cases", info="docs/metrics.md lists them"
             )
             button = gr.Button("Score", variant="primary", elem_id="score")
-        with gr.Column(scale=7, min_width=320):
+        with gr.Column(scale=7, min_width=320, elem_classes="outcome"):
             report = gr.HTML("", elem_id="report", min_height=240)
             download = gr.DownloadButton("Download the full report (HTML)", visible=False, elem_id="report-file")
 

@@ -69,7 +69,7 @@ def build(models: Models, shelf: Shelf, first_photo: gr.Image) -> None:
             person = gr.Radio(label="Person", visible=False, elem_id="person")
             band = gr.Slider(0.005, 0.12, defaults.band, step=0.005, label="Band", info="Half its width, as a share of the person's size")
             hair = gr.Slider(0, 1.5, defaults.hair, step=0.05, label="Hair", info="Extra width round the head, as a share of its radius")
-        with gr.Column(scale=7, min_width=320, visible=False) as stages:
+        with gr.Column(scale=7, min_width=320, elem_classes="outcome", visible=False) as stages:
             with gr.Row():
                 masks = step("1  Masks", "what the detector found", "masks")
                 tri = step("2  Tri-mask", "the person in colour, the others white, background black", "tri-mask")
@@ -113,7 +113,8 @@ def build(models: Models, shelf: Shelf, first_photo: gr.Image) -> None:
             return {tri: None, base: None, editor: None}
         image, people = found.load()
         trimap = trimaps(people, band=band, hair=hair)[person]
-        return {tri: tri_picture(people, person), base: trimap, editor: paintable(image, trimap)}
+        size = (image.shape[2], image.shape[1])
+        return {tri: tri_picture(people, person), base: trimap, editor: gr.ImageEditor(paintable(image, trimap), canvas_size=size)}
 
     async def solve_painted(found: Found | None, base: Tensor | None, value: Any, progress: gr.Progress = gr.Progress()) -> Any:  # noqa: B008
         if found is None or base is None:

@@ -1,0 +1,123 @@
+"""The page in a real browser, headless: what a user does, on a desk and on a phone, in light and dark."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from instmatt_core.cli.matte import EXAMPLE
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
+PATIENCE = 120_000  # ms
+
+
+@pytest.fixture(scope="module")
+def page(server: str) -> Iterator[sync_api.Page]:
+    """The page with the example matted; only tests of this module that say so change it."""
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+        page.set_default_timeout(PATIENCE)
+        page.hosts, page.faults = set(), []
+        page.on("request", lambda request: page.hosts.add(urlsplit(request.url).hostname))
+        page.on("pageerror", lambda error: page.faults.append(str(error)))
+        page.goto(server)
+        page.set_input_files("#photo input[type=file]", EXAMPLE)
+        page.wait_for_selector("#photo img")
+        page.click("#matte")
+        page.wait_for_selector("#cutouts img")
+        yield page
+        browser.close()
+
+
+def test_a_downloaded_cutout_has_real_alpha(page: sync_api.Page, tmp_path: Path) -> None:
+    page.click("#cutouts .thumbnail-item")
+    with page.expect_download() as download:
+        page.click("#cutouts a[download], #cutouts button[aria-label='Download']")
+    download.value.save_as(tmp_path / "cutout.png")
+    cutout = Image.open(tmp_path / "cutout.png")
+    assert (cutout.format, cutout.mode) == ("PNG", "RGBA")
+    alpha = np.asarray(cutout)[..., 3]
+    assert alpha.min() == 0
+    assert alpha.max() == 255
+    assert ((alpha > 0) & (alpha < 255)).mean() > 0.001
+    page.keyboard.press("Escape")
+
+
+def test_the_archive_downloads(page: sync_api.Page) -> None:
+    with page.expect_download() as download:
+        page.click("#archive")
+    assert download.value.suggested_filename == "two_people_mattes.zip"
+
+
+def test_a_click_leaves_a_person_out_and_brings_them_back(page: sync_api.Page) -> None:
+    def click_on_the_second() -> None:
+        box = page.locator("#overlay img").bounding_box()
+        page.mouse.click(box["x"] + 0.7 * box["width"], box["y"] + 0.6 * box["height"])
+
+    second = page.locator("#kept input").nth(1)
+    assert second.is_checked()
+    click_on_the_second()
+    sync_api.expect(second).not_to_be_checked()
+    sync_api.expect(page.locator("#cutouts .thumbnail-item")).to_have_count(1)
+    sync_api.expect(page.locator("#kept input").nth(0)).to_be_checked()
+    click_on_the_second()
+    sync_api.expect(second).to_be_checked()
+    sync_api.expect(page.locator("#cutouts .thumbnail-item")).to_have_count(2)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_it_fits(page: sync_api.Page, width: int, scheme: str, tmp_path: Path) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    page.evaluate("dark => document.body.classList.toggle('dark', dark)", scheme == "dark")
+    page.wait_for_timeout(500)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.screenshot(path=tmp_path / f"{width}_{scheme}.png", full_page=True)
+    shown = np.asarray(Image.open(tmp_path / f"{width}_{scheme}.png").convert("L"))
+    corner = shown[:4, :4].mean()
+    assert corner < 80 if scheme == "dark" else corner > 200
+
+
+def test_painting_on_the_trimap_changes_the_matte(page: sync_api.Page) -> None:
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.get_by_role("tab", name="Step by step").click()
+    page.click("#find")
+    page.wait_for_selector("#tri-mask img")
+    canvas = page.locator("#trimap canvas").first
+    canvas.wait_for()
+    page.wait_for_timeout(5000)  # the editor settles
+    before = solved(page)
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    page.click("#trimap button[aria-label='Brush']")
+    y = box["y"] + 0.75 * box["height"]
+    page.mouse.move(box["x"] + 0.2 * box["width"], y)
+    page.mouse.down()
+    for step in range(10):
+        page.mouse.move(box["x"] + (0.2 + 0.02 * step) * box["width"], y)
+    page.mouse.up()
+    page.wait_for_timeout(1000)
+    after = solved(page)
+    assert before != after
+
+
+def solved(page: sync_api.Page) -> str:
+    """Press the button; the address of the new matte, which tells its content."""
+    old = page.locator("#step-matte img").get_attribute("src") if page.locator("#step-matte img").count() else None
+    page.click("#solve")
+    page.wait_for_function("old => { const i = document.querySelector('#step-matte img'); return i && i.src !== old }", arg=old)
+    return page.locator("#step-matte img").get_attribute("src") or ""
+
+
+def test_nothing_came_from_elsewhere_and_nothing_broke(page: sync_api.Page) -> None:
+    assert page.hosts == {"127.0.0.1"}
+    assert page.faults == []
