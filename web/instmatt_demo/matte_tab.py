@@ -23,6 +23,7 @@ from .preview import cover
 from .results import MAX_PIXELS, NOBODY, Result, Shelf, make
 
 WORKING_SIDES = {"Fast, 1000 px": 1000, "Good, 2000 px": 2000, "All pixels": None}
+TOGGLE = "Click a person in the picture, or here, to leave them out or bring them back"
 COLOUR, UPLOAD, BLUR = "Colour", "Picture", "Blur"
 
 
@@ -53,13 +54,13 @@ def build(models: Models, shelf: Shelf) -> gr.Image:
                 )
         with gr.Column(scale=7, min_width=320, elem_classes="outcome"):
             overlay = gr.Image(
-                label="People: click one to leave them out, or to bring them back",
+                label="People",
                 interactive=False,
                 format="png",
                 buttons=["download", "fullscreen"],
                 elem_id="overlay",
             )
-            kept = gr.CheckboxGroup(label="Shown", visible=False, elem_id="kept")
+            kept = gr.CheckboxGroup(label="Shown", info=TOGGLE, visible=False, elem_id="kept")
             with gr.Column(visible=False) as outcome:
                 gallery = gr.Gallery(
                     label="Cut-outs",
@@ -177,7 +178,7 @@ def compose(made: Result | None, people: Sequence[int], kind: str, colour: str, 
 def plain(colour: str) -> Tensor:
     """``(3, 1, 1)`` of what Gradio's colour picker gives: ``#rrggbb`` or ``rgba(r, g, b, a)``."""
     if colour.startswith("#"):
-        values = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+        values = [float(int(colour[i : i + 2], 16)) for i in (1, 3, 5)]
     else:
         values = [float(part) for part in colour.strip("rgba() ").split(",")[:3]]
     return torch.tensor(values)[:, None, None] / 255

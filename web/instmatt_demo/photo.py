@@ -10,16 +10,16 @@ import gradio as gr
 from gradio.data_classes import ImageData
 
 
-def photo_input(**options: Any) -> gr.Image:
-    """Gives functions the path of the upload, unopened: decoding, with its limits and messages, is the library's business.
+def photo_input(**options: Any) -> Any:
+    """A ``gradio.Image`` that gives functions the path of the upload, unopened: decoding, with its limits and messages, is the library's business.
 
     (Replaced on the component, since Gradio writes a stub file next to the source of any subclass.)
 
     Args:
         options: those of :class:`gradio.Image`.
     """
-    component = gr.Image(type="filepath", image_mode=None, **options)
-    component.preprocess = partial(_path, component.preprocess)  # type: ignore[method-assign]
+    component: Any = gr.Image(type="filepath", image_mode=None, **options)
+    component.preprocess = partial(_path, component.preprocess)
     return component
 
 

@@ -113,8 +113,7 @@ def build(models: Models, shelf: Shelf, first_photo: gr.Image) -> None:
             return {tri: None, base: None, editor: None}
         image, people = found.load()
         trimap = trimaps(people, band=band, hair=hair)[person]
-        size = (image.shape[2], image.shape[1])
-        return {tri: tri_picture(people, person), base: trimap, editor: gr.ImageEditor(paintable(image, trimap), canvas_size=size)}
+        return {tri: tri_picture(people, person), base: trimap, editor: paintable(image, trimap)}
 
     async def solve_painted(found: Found | None, base: Tensor | None, value: Any, progress: gr.Progress = gr.Progress()) -> Any:  # noqa: B008
         if found is None or base is None:
