@@ -119,6 +119,18 @@ def solved(page: sync_api.Page) -> str:
     return page.locator("#step-matte img").get_attribute("src") or ""
 
 
+def test_cancel_gives_the_button_back(page: sync_api.Page) -> None:
+    page.get_by_role("tab", name="Matte", exact=True).click()
+    page.click("#matte")
+    page.click("#cancel")
+    page.wait_for_selector("#matte")
+    assert not page.locator("#cancel").is_visible()
+    page.click("#matte")  # and it works again
+    page.wait_for_selector("#cancel", state="visible")
+    page.wait_for_selector("#matte")
+    sync_api.expect(page.locator("#cutouts .thumbnail-item")).to_have_count(2)
+
+
 def test_nothing_came_from_elsewhere_and_nothing_broke(page: sync_api.Page) -> None:
     assert page.hosts - {None} == {"127.0.0.1"}  # None: data and blob addresses
     assert page.faults == []

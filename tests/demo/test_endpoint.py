@@ -63,7 +63,7 @@ def test_nobody_is_a_normal_answer(client: Client, tmp_path: Path) -> None:
 def test_bad_photos_get_a_friendly_message(client: Client, tmp_path: Path) -> None:
     Image.new("L", (6000, 4100)).save(tmp_path / "huge.png")
     (tmp_path / "text.jpg").write_text("no picture")
-    for name, message in (("huge.png", r"^Huge\.png: 6000 x 4100 px is more than .* 24 megapixels; shrink"), ("text.jpg", "not a picture")):
+    for name, message in (("huge.png", r"^huge\.png: 6000 x 4100 px is more than .* 24 megapixels; shrink"), ("text.jpg", "not a picture")):
         with pytest.raises(AppError, match=message) as caught:
             client.predict(handle_file(tmp_path / name), api_name="/matte")
         assert "gradio" not in str(caught.value)  # no path of the server

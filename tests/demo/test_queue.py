@@ -15,17 +15,19 @@ import httpx
 import pytest
 import torch
 from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
 from instmatt_demo.app import QUEUE
 from PIL import Image
 from torch import Tensor
 
-from instmatt_core import InstanceMasks, Pipeline
+from instmatt_core import InstanceMasks, Pipeline, WeightsError
+from instmatt_core.cli.matte import EXAMPLE
 
 
 class Toy:
     """Models whose detector finds one person, the whole picture, as soon as the gate is open."""
 
-    detectors, mattings = ("toy",), ("toy",)
+    detectors, mattings = ("toy",), ("toy", "heavy")
 
     def __init__(self) -> None:
         self.gate, self.waiting, self.stopped = threading.Event(), threading.Event(), threading.Event()
@@ -33,6 +35,8 @@ class Toy:
         self.running = self.most = 0
 
     def pipeline(self, detector: str, matting: str) -> Pipeline:
+        if matting == "heavy":
+            raise WeightsError("heavy.safetensors is not here; run: instmatt weights heavy")
         return Pipeline(self.detect, lambda image, people, progress: people.masks, "cpu")
 
     def detect(self, image: Tensor, progress: Callable[[float], None]) -> InstanceMasks:
@@ -97,6 +101,13 @@ def test_a_full_queue_says_so(address: str, toy: Toy) -> None:
     refused = post(address, 40)
     assert refused.status_code == 503
     assert "full" in refused.text
+
+
+def test_missing_weights_are_named_with_how_to_get_them(address: str, toy: Toy) -> None:
+    toy.gate.set()
+    client = Client(address, verbose=False)
+    with pytest.raises(AppError, match=r"^heavy\.safetensors is not here; run: instmatt weights heavy"):
+        client.predict(handle_file(str(EXAMPLE)), "toy", "heavy", 64, api_name="/matte")
 
 
 def test_cancel_stops_the_work_and_frees_the_place(address: str, toy: Toy, tmp_path: Path) -> None:

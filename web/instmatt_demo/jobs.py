@@ -56,4 +56,4 @@ def friendly(error: InstMattError, *hidden: Path | str) -> gr.Error:
     message = str(error)
     for folder in hidden:
         message = message.replace(f"{folder}/", "").replace(f"{folder}\\", "").replace(str(folder), "upload")
-    return gr.Error(message[:1].upper() + message[1:], print_exception=False, duration=20)
+    return gr.Error(message, print_exception=False, duration=20)

@@ -11,9 +11,10 @@ from gradio.data_classes import ImageData
 
 
 def photo_input(**options: Any) -> Any:
-    """A ``gradio.Image`` that gives functions the path of the upload, unopened: decoding, with its limits and messages, is the library's business.
+    """A ``gradio.Image`` that gives functions the path of the upload, unopened.
 
-    (Replaced on the component, since Gradio writes a stub file next to the source of any subclass.)
+    Decoding, with its limits and messages, is the library's business. (Changed on the component itself, since Gradio writes a
+    stub file next to the source of any subclass.)
 
     Args:
         options: those of :class:`gradio.Image`.
