@@ -19,7 +19,11 @@ def register(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serve until interrupted."""
+    """Serve until interrupted or told to end; either way temporary files are removed."""
+    import os
+    import signal
+    import tempfile
+
     from ..errors import UsageError
 
     try:
@@ -28,12 +32,16 @@ def run(options: argparse.Namespace) -> int:
         if error.name not in ("gradio", "instmatt_demo"):
             raise
         raise UsageError(f'the demo needs {error.name}, which is not installed; run: pip install "instmatt[demo]"') from error
-    page = app(Models(options.detector, options.matting, options.device))
+    models = Models(options.detector, options.matting, options.device)
     served = {**settings(), "server_name": options.host, "server_port": options.port, "inbrowser": options.open}
-    try:
-        page.launch(**served)
-    except OSError as error:  # Gradio's, when no port is free
-        raise UsageError(f"cannot listen on {options.host}: {error}") from error
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Gradio's own clean-up at the end waits for visitors to leave, and gives up.
+    with tempfile.TemporaryDirectory(prefix="instmatt-uploads-", ignore_cleanup_errors=True) as uploads:
+        os.environ.setdefault("GRADIO_TEMP_DIR", uploads)
+        try:
+            app(models).launch(**served)
+        except OSError as error:  # no port is free
+            raise UsageError(f"cannot listen on {options.host}: {error}") from error
     return 0
 
 

@@ -14,18 +14,27 @@ pytest.importorskip("gradio", reason="needs gradio: pip install -e '.[demo]'")
 from instmatt_demo import Models, app, settings
 
 
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextmanager
 def _serve(models: Any) -> Iterator[str]:
     """The page's address, as long as the context is open."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     page = app(models)
     try:
-        _, address, _ = page.launch(**settings(), server_port=port, prevent_thread_lock=True, quiet=True)
+        _, address, _ = page.launch(**settings(), server_port=_free_port(), prevent_thread_lock=True, quiet=True)
         yield address.rstrip("/")
     finally:
         page.close(verbose=False)
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port that nobody listens on."""
+    return _free_port()
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,7 +20,7 @@ from instmatt_core.image import read_picture, to_uint8
 from .jobs import ONE_AT_A_TIME, friendly, run
 from .models import Models
 from .photo import photo_input
-from .preview import cover
+from .preview import Preview, cover
 from .results import MAX_PIXELS, NOBODY, Result, Shelf, make
 
 WORKING_SIDES = {"Fast, 1000 px": 1000, "Good, 2000 px": 2000, "All pixels": None}
@@ -82,7 +83,9 @@ def build(models: Models, shelf: Shelf) -> gr.Image:
                     slider = gr.ImageSlider(show_label=False, format="jpeg", interactive=False, elem_id="slider", max_height=560)
                 with gr.Accordion("One matte at full size", open=False):
                     chosen = gr.Radio(label="Person", elem_id="chosen")
-                    alpha = gr.Image(label="Alpha", interactive=False, format="png", image_mode="L", elem_id="alpha")
+                    alpha = gr.Image(
+                        label="Alpha", interactive=False, format="png", image_mode="L", buttons=["download", "fullscreen"], elem_id="alpha"
+                    )
                 with gr.Accordion("Scores and boxes", open=False):
                     table = gr.Dataframe(headers=["person", "score, %", "x0", "y0", "x1", "y1"], interactive=False, elem_id="scores")
 
@@ -95,7 +98,7 @@ def build(models: Models, shelf: Shelf) -> gr.Image:
             gr.Info(NOBODY)
         return made
 
-    def show(made: Result, kind: str, colour: str, backdrop: str | None) -> dict[Any, Any]:
+    def show(made: Result, *look: Any) -> dict[Any, Any]:
         people = list(range(len(made.scores)))
         choices = [(f"Person {k + 1}", k) for k in people]
         return {
@@ -105,15 +108,19 @@ def build(models: Models, shelf: Shelf) -> gr.Image:
             chosen: gr.Radio(choices, value=0 if people else None),
             alpha: str(made.alpha(0)) if people else None,
             table: rows(made),
-            **redraw(made, people, kind, colour, backdrop),
+            **redraw(made, people, *look),
         }
 
-    def redraw(made: Result, people: Sequence[int], kind: str, colour: str, backdrop: str | None) -> dict[Any, Any]:
+    def redraw(made: Result, people: Sequence[int], *look: Any) -> dict[Any, Any]:
+        preview = made.preview()
         return {
-            overlay: made.preview().overlay(people),
+            overlay: preview.overlay(people),
             gallery: [(str(made.cropped(k)), f"Person {k + 1}") for k in sorted(people)],
-            slider: compose(made, people, kind, colour, backdrop),
+            slider: compose(preview, people, *look),
         }
+
+    def recompose(made: Result | None, people: Sequence[int], *look: Any) -> Any:
+        return compose(made.preview(), people, *look) if made else None
 
     def toggle(made: Result | None, people: list[int], kind: str, colour: str, backdrop: str | None, click: gr.SelectData) -> Any:
         person = made.preview().at(*click.index) if made else None
@@ -153,16 +160,13 @@ def build(models: Models, shelf: Shelf) -> gr.Image:
     kept.input(redraw, [result, kept, *look], drawn, **quiet)
     chosen.input(lambda made, person: str(made.alpha(person)), [result, chosen], alpha, **quiet)
     kind.input(lambda kind: (gr.ColorPicker(visible=kind == COLOUR), gr.Image(visible=kind == UPLOAD)), kind, [colour, backdrop], **quiet)
-    gr.on([kind.input, colour.change, backdrop.change], compose, [result, kept, *look], slider, **quiet)
+    gr.on([kind.input, colour.change, backdrop.change], recompose, [result, kept, *look], slider, **quiet)
     gr.on([detector.input, matting.input], ready, [detector, matting], status, **ONE_AT_A_TIME, **quiet)
     return photo
 
 
-def compose(made: Result | None, people: Sequence[int], kind: str, colour: str, backdrop: str | None) -> Any:
+def compose(preview: Preview, people: Sequence[int], kind: str, colour: str, backdrop: str | None) -> tuple[np.ndarray, np.ndarray]:
     """Before and after: the photo, and those people on the chosen background."""
-    if made is None:
-        return None
-    preview = made.preview()
     if kind == BLUR:
         behind = preview.blurred()
     elif kind == UPLOAD and backdrop:
