@@ -41,7 +41,7 @@ def test_everything_goes_with_the_shelf() -> None:
 
 def test_a_result_that_is_gone_says_so(tmp_path: Path) -> None:
     with pytest.raises(gr.Error, match="removed after an hour"):
-        Result(tmp_path, "photo", (1.0,)).preview()
+        Result(tmp_path, "photo", 1).preview()
 
 
 def test_trim_leaves_a_margin() -> None:

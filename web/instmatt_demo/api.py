@@ -33,7 +33,7 @@ def build(models: Models, shelf: Shelf) -> None:
             raise gr.Error("No photo was given.", print_exception=False)
         path, side = Path(photo), int(max_side) if max_side else None
         made: Result = await run(lambda report: make(models, shelf, path, detector, matting, side, report), progress, path.parent)
-        people = range(len(made.scores))
+        people = range(made.people)
         return (
             [str(made.alpha(k)) for k in people],
             [str(made.cutout(k)) for k in people],

@@ -94,12 +94,12 @@ def build(models: Models, shelf: Shelf) -> gr.Image:
             raise gr.Error("Choose a photo first.", print_exception=False)
         photo = Path(path)
         made = await run(lambda report: make(models, shelf, photo, detector, matting, WORKING_SIDES[side], report), progress, photo.parent)
-        if not made.scores:
+        if not made.people:
             gr.Info(NOBODY)
         return made
 
     def show(made: Result, *look: Any) -> dict[Any, Any]:
-        people = list(range(len(made.scores)))
+        people = list(range(made.people))
         choices = [(f"Person {k + 1}", k) for k in people]
         return {
             kept: gr.CheckboxGroup(choices, value=people, visible=bool(people)),

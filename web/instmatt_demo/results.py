@@ -58,12 +58,12 @@ class Result:
     Attributes:
         folder: where it lies.
         name: the picture's.
-        scores: of everyone found, left to right.
+        people: how many were found.
     """
 
     folder: Path
     name: str
-    scores: tuple[float, ...]
+    people: int
 
     def alpha(self, person: int) -> Path:
         """The matte at full size."""
@@ -121,7 +121,7 @@ def keep(photo: Path, image: Tensor, mattes: InstanceMattes, folder: Path, progr
         photo: the file as it was uploaded.
         image: ``(3, H, W)``, what was read from it.
     """
-    result = Result(folder, safe_name(photo), tuple(mattes.scores.tolist()))
+    result = Result(folder, safe_name(photo), len(mattes))
     report = stage(progress, "cutting out", 0.0, 1.0)
     mattes.save(result.people_json.parent)
     size = fit(mattes.size, PREVIEW_SIDE)
@@ -133,8 +133,7 @@ def keep(photo: Path, image: Tensor, mattes: InstanceMattes, folder: Path, progr
         write_png(result.cropped(k), trim(rgba))
         small = resize(torch.cat((rgba[:3] * rgba[3], rgba[3:])), size)
         people[k] = to_uint8(small).transpose(2, 0, 1)
-    small_image = resize(image, size)
-    np.savez(folder / PREVIEW, image=to_uint8(small_image).transpose(2, 0, 1), people=people)
+    np.savez(folder / PREVIEW, image=to_uint8(resize(image, size)).transpose(2, 0, 1), people=people)
     (folder / "images").mkdir()
     shutil.copyfile(photo, folder / "images" / f"{result.name}{photo.suffix.lower()}")
     pack(result)

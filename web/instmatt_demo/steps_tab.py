@@ -119,7 +119,7 @@ def build(models: Models, shelf: Shelf, first_photo: gr.Image) -> None:
         if found is None or base is None:
             raise gr.Error("Find people first.", print_exception=False)
         image, _ = found.load()
-        alpha = await run(lambda report: solve_one(image, painted(value, base), report), progress)
+        alpha = await run(lambda report: solve_trimap(image, painted(value, base)), progress)
         return to_uint8(alpha), to_uint8(over(estimate_foreground(image, alpha), alpha, PAPER))
 
     first_photo.change(lambda path: path, first_photo, photo, show_progress="hidden", api_visibility="private")
@@ -150,12 +150,6 @@ def detect(models: Models, photo: Path, detector: str, progress: Progress) -> tu
     image = resize(image, fit((image.shape[1], image.shape[2]), SIDE))
     progress("loading the detector", 0.0)
     return image, models.detector(detector)(image, stage(progress, "finding people", 0.0, 1.0))
-
-
-def solve_one(image: Tensor, trimap: Tensor, progress: Progress) -> Tensor:
-    """The matte ``(H, W)``."""
-    progress("matting", 0.2)
-    return solve_trimap(image, trimap)
 
 
 def coloured(image: Tensor, people: InstanceMasks) -> np.ndarray:
