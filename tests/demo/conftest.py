@@ -1,4 +1,4 @@
-"""A served demo on a free port of this machine. Without Gradio these tests are skipped."""
+"""A served demo on a free port of this machine. Gradio is imported late: without it the tests are skipped."""
 
 from __future__ import annotations
 
@@ -8,10 +8,6 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
-
-pytest.importorskip("gradio", reason="needs gradio: pip install -e '.[demo]'")
-
-from instmatt_demo import Models, app, settings
 
 
 def _free_port() -> int:
@@ -23,6 +19,8 @@ def _free_port() -> int:
 @contextmanager
 def _serve(models: Any) -> Iterator[str]:
     """The page's address, as long as the context is open."""
+    from instmatt_demo import app, settings
+
     page = app(models)
     try:
         _, address, _ = page.launch(**settings(), server_port=_free_port(), prevent_thread_lock=True, quiet=True)
@@ -46,5 +44,7 @@ def serve() -> Callable[[Any], AbstractContextManager[str]]:
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
     """The demo as users get it."""
+    from instmatt_demo import Models
+
     with _serve(Models(device="cpu")) as address:
         yield address

@@ -13,6 +13,8 @@ from PIL import Image
 
 from instmatt_core.cli.matte import EXAMPLE
 
+pytest.importorskip("gradio", reason="needs gradio: pip install -e '.[demo]'")
+
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
@@ -21,7 +23,7 @@ PATIENCE = 120_000  # ms
 
 @pytest.fixture(scope="module")
 def page(server: str) -> Iterator[sync_api.Page]:
-    """The page with the example matted; only tests of this module that say so change it."""
+    """The page with the example matted; the tests of this module use it one after another."""
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 900}, accept_downloads=True)

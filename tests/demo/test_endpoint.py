@@ -7,14 +7,17 @@ import re
 import zipfile
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
-from gradio_client import Client, handle_file
-from gradio_client.exceptions import AppError
 from PIL import Image
 
 from instmatt_core.cli.matte import EXAMPLE
+
+pytest.importorskip("gradio", reason="needs gradio: pip install -e '.[demo]'")
+
+import httpx
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
 
 
 @pytest.fixture(scope="module")

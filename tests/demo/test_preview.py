@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
+pytest.importorskip("gradio", reason="needs gradio: pip install -e '.[demo]'")
+
 from instmatt_demo.matte_tab import plain
 from instmatt_demo.preview import Preview, cover
 

@@ -11,17 +11,20 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import torch
-from gradio_client import Client, handle_file
-from gradio_client.exceptions import AppError
-from instmatt_demo.app import QUEUE
 from PIL import Image
 from torch import Tensor
 
 from instmatt_core import InstanceMasks, Pipeline, WeightsError
 from instmatt_core.cli.matte import EXAMPLE
+
+pytest.importorskip("gradio", reason="needs gradio: pip install -e '.[demo]'")
+
+import httpx
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from instmatt_demo.app import QUEUE
 
 
 class Toy:

@@ -6,9 +6,12 @@ import os
 import time
 from pathlib import Path
 
-import gradio as gr
 import pytest
 import torch
+
+pytest.importorskip("gradio", reason="needs gradio: pip install -e '.[demo]'")
+
+import gradio as gr
 from instmatt_demo.results import KEEP_RESULTS, KEEP_SECONDS, Result, Shelf, safe_name, trim
 
 

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from instmatt_demo import score_tab
-from instmatt_demo.score_tab import as_html, evaluate, unpack
 from PIL import Image
 
 from instmatt_core.errors import ImageError
 from instmatt_core.progress import silent
+
+pytest.importorskip("gradio", reason="needs gradio: pip install -e '.[demo]'")
+
+from instmatt_demo import score_tab
+from instmatt_demo.score_tab import as_html, evaluate, unpack
 
 
 def png(shift: int = 0) -> bytes:

@@ -9,10 +9,13 @@ import sys
 import time
 from pathlib import Path
 
-import httpx
 import pytest
-from gradio_client import Client, handle_file
 from PIL import Image
+
+pytest.importorskip("gradio", reason="needs gradio: pip install -e '.[demo]'")
+
+import httpx
+from gradio_client import Client, handle_file
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot ask a process to end")

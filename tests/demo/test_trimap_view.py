@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
+
+pytest.importorskip("gradio", reason="needs gradio: pip install -e '.[demo]'")
+
 from instmatt_demo.trimap_view import BRUSHES, paintable, painted
 
 
