@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from .matte import add_model_options, pipeline_of
+
+DESCRIPTION = "The web page, on this machine. What the model options name is offered first; the page's settings list everything there is."
+
 
 def register(commands: Any) -> None:
     """Add this subcommand to the parser."""
-    parser = commands.add_parser("demo", help="open the web demo on this machine", description=__doc__)
+    parser = commands.add_parser("demo", help="open the web demo on this machine", description=DESCRIPTION)
     parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="0.0.0.0 lets other machines in (default: %(default)s)")
     parser.add_argument("--port", type=_port, metavar="N", help="default: the first free one from 7860")
-    parser.add_argument("--detector", default="blazepose", metavar="NAME", help="offered first (default: %(default)s)")
-    parser.add_argument("--matting", default="closed-form", metavar="NAME", help="offered first (default: %(default)s)")
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
+    add_model_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -32,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
         if error.name not in ("gradio", "instmatt_demo"):
             raise
         raise UsageError(f'the demo needs {error.name}, which is not installed; run: pip install "instmatt[demo]"') from error
-    models = Models(options.detector, options.matting, options.device)
+    models = Models(pipeline_of(options), options.max_side)
     served = {**settings(), "server_name": options.host, "server_port": options.port, "inbrowser": options.open}
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # Gradio's own clean-up at the end waits for visitors to leave, and gives up.

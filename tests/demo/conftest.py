@@ -46,5 +46,7 @@ def server() -> Iterator[str]:
     """The demo as users get it."""
     from instmatt_demo import Models
 
-    with _serve(Models(device="cpu")) as address:
+    from instmatt_core import Pipeline
+
+    with _serve(Models(Pipeline(device="cpu"))) as address:
         yield address

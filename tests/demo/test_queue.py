@@ -25,14 +25,15 @@ import httpx
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from instmatt_demo.app import QUEUE
+from instmatt_demo.models import Models
 
 
-class Toy:
+class Toy(Models):
     """Models whose detector finds one person, the whole picture, as soon as the gate is open."""
 
-    detectors, mattings = ("toy",), ("toy", "heavy")
-
     def __init__(self) -> None:
+        super().__init__(Pipeline(device="cpu"))
+        self.detectors, self.mattings = ["toy"], ["toy", "heavy", *self.mattings]
         self.gate, self.waiting, self.stopped = threading.Event(), threading.Event(), threading.Event()
         self.widths: list[int] = []
         self.running = self.most = 0

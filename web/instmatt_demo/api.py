@@ -15,6 +15,7 @@ from .results import Result, Shelf, make
 
 DESCRIPTION = (
     "One alpha matte per person of a photo. max_side: longest side in px to work at, None for all pixels; mattes have the photo's size. "
+    "An end-to-end matting takes no notice of the detector. "
     "Returns the grey mattes left to right, the straight-alpha RGBA cut-outs, a ZIP of everything in the HIM2K layout, and people.json."
 )
 
@@ -46,7 +47,7 @@ def build(models: Models, shelf: Shelf) -> None:
             photo_input(label="photo"),
             gr.Dropdown(models.detectors, value=models.detectors[0], label="detector"),
             gr.Dropdown(models.mattings, value=models.mattings[0], label="matting"),
-            gr.Number(2000, minimum=32, precision=0, label="max_side"),
+            gr.Number(models.sides[models.side], minimum=32, precision=0, label="max_side"),
         ]
         outputs = [
             gr.File(file_count="multiple", label="alphas"),

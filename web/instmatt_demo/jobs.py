@@ -53,7 +53,13 @@ async def run(work: Callable[[Progress], T], bar: gr.Progress, *hidden: Path | s
 
 def friendly(error: InstMattError, *hidden: Path | str) -> gr.Error:
     """The error as the page shows it."""
-    message = str(error)
+    message = public(str(error))
     for folder in hidden:
         message = message.replace(f"{folder}/", "").replace(f"{folder}\\", "").replace(str(folder), "upload")
     return gr.Error(message, print_exception=False, duration=20)
+
+
+def public(message: str) -> str:
+    """The message without the name of the user whose server this is; its commands stay as they must be typed."""
+    home = Path.home()
+    return message if home == Path(home.anchor) else message.replace(str(home), "$HOME")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,13 +16,13 @@ from instmatt_core.cli.matte import EXAMPLE
 from instmatt_core.errors import InstMattError
 from instmatt_core.image import read_picture, to_uint8
 
+from .chooser import chooser
 from .jobs import ONE_AT_A_TIME, friendly, run
 from .models import Models
 from .photo import photo_input
 from .preview import Preview, cover
 from .results import MAX_PIXELS, NOBODY, Result, Shelf, make
 
-WORKING_SIDES = {"Fast, 1000 px": 1000, "Good, 2000 px": 2000, "All pixels": None}
 TOGGLE = "Click a person in the picture, or here, to leave them out or bring them back"
 COLOUR, UPLOAD, BLUR = "Colour", "Picture", "Blur"
 
@@ -44,12 +43,10 @@ def build(models: Models, shelf: Shelf) -> gr.Image:
             cancel = gr.Button("Cancel", variant="stop", size="lg", visible=False, elem_id="cancel")
             gr.Examples([[str(EXAMPLE)]], [photo], label="Or try this one")
             with gr.Accordion("Settings", open=False):
-                detector = gr.Dropdown(models.detectors, value=models.detectors[0], label="Detector", info="Finds the people")
-                matting = gr.Dropdown(models.mattings, value=models.mattings[0], label="Matting", info="Makes each person's matte")
-                status = gr.Markdown(visible=False, elem_classes="notice")
+                detector, matting = chooser(models, models.mattings)
                 side = gr.Radio(
-                    list(WORKING_SIDES),
-                    value="Good, 2000 px",
+                    list(models.sides),
+                    value=models.side,
                     label="Working size",
                     info="Mattes always have the photo's own size",
                 )
@@ -93,7 +90,7 @@ def build(models: Models, shelf: Shelf) -> gr.Image:
         if path is None:
             raise gr.Error("Choose a photo first.", print_exception=False)
         photo = Path(path)
-        made = await run(lambda report: make(models, shelf, photo, detector, matting, WORKING_SIDES[side], report), progress, photo.parent)
+        made = await run(lambda report: make(models, shelf, photo, detector, matting, models.sides[side], report), progress, photo.parent)
         if not made.people:
             gr.Info(NOBODY)
         return made
@@ -129,13 +126,6 @@ def build(models: Models, shelf: Shelf) -> gr.Image:
         people = sorted({*people} ^ {person})
         return {kept: people, **redraw(made, people, kind, colour, backdrop)}
 
-    async def ready(detector: str, matting: str) -> Any:
-        try:
-            await asyncio.to_thread(models.pipeline, detector, matting)
-        except InstMattError as error:
-            return gr.Markdown(f"Not ready: {error}", visible=True)
-        return gr.Markdown(visible=False)
-
     look = [kind, colour, backdrop]
     drawn = [overlay, gallery, slider]
     everything = [kept, outcome, archive, chosen, alpha, table, *drawn]
@@ -161,7 +151,6 @@ def build(models: Models, shelf: Shelf) -> gr.Image:
     chosen.input(lambda made, person: str(made.alpha(person)), [result, chosen], alpha, **quiet)
     kind.input(lambda kind: (gr.ColorPicker(visible=kind == COLOUR), gr.Image(visible=kind == UPLOAD)), kind, [colour, backdrop], **quiet)
     gr.on([kind.input, colour.change, backdrop.change], recompose, [result, kept, *look], slider, **quiet)
-    gr.on([detector.input, matting.input], ready, [detector, matting], status, **ONE_AT_A_TIME, **quiet)
     return photo
 
 

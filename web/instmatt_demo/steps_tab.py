@@ -15,13 +15,15 @@ from instmatt_core.compositing import estimate_foreground, over, overlay, person
 from instmatt_core.guidance import tri_masks, trimaps
 from instmatt_core.image import fit, read_picture, resize, to_uint8
 from instmatt_core.instances import InstanceMasks, InstanceMattes, mask_boxes, share
-from instmatt_core.matting.closed_form import ClosedForm, solve_trimap
+from instmatt_core.matting.closed_form import ClosedForm
 from instmatt_core.progress import Progress, stage
 
+from .chooser import chooser
 from .jobs import ONE_AT_A_TIME, run
 from .models import Models
 from .photo import photo_input
 from .results import EXPIRED, MAX_PIXELS, NOBODY, Shelf
+from .stages import WATCHABLE, Work
 from .trimap_view import BRUSHES, paintable, painted, rgb
 
 SIDE = 1024  # px: what can be painted on with comfort
@@ -59,22 +61,33 @@ class Found:
 
 def build(models: Models, shelf: Shelf, first_photo: gr.Image) -> None:
     """Lay the tab out and wire it; ``first_photo`` of the first tab is taken over."""
+    mattings = [name for name in models.mattings if name in WATCHABLE]
+    begin = WATCHABLE[mattings[0]]
     defaults = ClosedForm()
     found, base = gr.State(), gr.State()  # the people; the trimap as computed, before painting
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="controls"):
             photo = photo_input(label="Photo", sources=["upload", "clipboard"], height=300, elem_id="steps-photo")
-            detector = gr.Dropdown(models.detectors, value=models.detectors[0], label="Detector", visible=len(models.detectors) > 1)
             find = gr.Button("Find people", variant="primary", elem_id="find")
             person = gr.Radio(label="Person", visible=False, elem_id="person")
-            band = gr.Slider(0.005, 0.12, defaults.band, step=0.005, label="Band", info="Half its width, as a share of the person's size")
-            hair = gr.Slider(0, 1.5, defaults.hair, step=0.05, label="Hair", info="Extra width round the head, as a share of its radius")
+            detector, matting = chooser(models, mattings)
+            with gr.Column(visible=not begin.has_tri_mattes) as sliders:
+                band = gr.Slider(
+                    0.005, 0.12, defaults.band, step=0.005, label="Band", info="Half its width, as a share of the person's size"
+                )
+                hair = gr.Slider(
+                    0, 1.5, defaults.hair, step=0.05, label="Hair", info="Extra width round the head, as a share of its radius"
+                )
         with gr.Column(scale=7, min_width=320, elem_classes="outcome", visible=False) as stages:
             with gr.Row():
-                masks = step("1  Masks", "what the detector found", "masks")
-                tri = step("2  Tri-mask", "the person in colour, the others white, background black", "tri-mask")
-            with gr.Column(elem_classes="step"):
-                gr.Markdown("**3  Trimap**: the person is clear, amber is solved, the background dark. Paint to correct it.")
+                with stage_column():
+                    gr.Markdown("**Masks**: what the detector found")
+                    masks = picture("masks")
+                with stage_column():
+                    gr.Markdown("**Tri-mask**: the person in colour, the others white, background black")
+                    tri_mask = picture("tri-mask")
+            with stage_column():
+                trimap_says = gr.Markdown(begin.trimap)
                 editor = gr.ImageEditor(
                     show_label=False,
                     type="numpy",
@@ -87,10 +100,19 @@ def build(models: Models, shelf: Shelf, first_photo: gr.Image) -> None:
                     height=520,
                     elem_id="trimap",
                 )
-                solve = gr.Button("Matte from this trimap", variant="primary", elem_id="solve")
+                solve = gr.Button("Matte from this", variant="primary", elem_id="solve")
             with gr.Row():
-                matte = step("4  Matte", "closed form, in the band only", "step-matte")
-                composite = step("5  Composite", "with the old background's colour removed", "composite")
+                with stage_column(visible=begin.has_tri_mattes) as first_stage:
+                    gr.Markdown("**Tri-matte**: the first stage, each person alone; colours as in the tri-mask")
+                    tri_matte = picture("tri-matte")
+                with stage_column():
+                    matte_says = gr.Markdown(begin.matte)
+                    matte = picture("step-matte")
+                with stage_column():
+                    gr.Markdown("**Composite**: with the old background's colour removed")
+                    composite = picture("composite")
+
+    nothing: dict[Any, Any] = {tri_matte: None, matte: None, composite: None}
 
     async def find_people(path: str | None, detector: str, progress: gr.Progress = gr.Progress()) -> Any:  # noqa: B008
         if path is None:
@@ -104,44 +126,62 @@ def build(models: Models, shelf: Shelf, first_photo: gr.Image) -> None:
             masks: coloured(image, people),
             person: gr.Radio(names, value=0 if names else None, visible=bool(names)),
             stages: gr.Column(visible=bool(names)),
-            matte: None,
-            composite: None,
         }
 
     def guide(found: Found | None, person: int | None, band: float, hair: float) -> dict[Any, Any]:
         if found is None or person is None:
-            return {tri: None, base: None, editor: None}
+            return {tri_mask: None, base: None, editor: None, **nothing}
         image, people = found.load()
         trimap = trimaps(people, band=band, hair=hair)[person]
-        return {tri: tri_picture(people, person), base: trimap, editor: paintable(image, trimap)}
+        return {tri_mask: tri_picture(tri_masks(people).tri[person], person), base: trimap, editor: paintable(image, trimap), **nothing}
 
-    async def solve_painted(found: Found | None, base: Tensor | None, value: Any, progress: gr.Progress = gr.Progress()) -> Any:  # noqa: B008
-        if found is None or base is None:
+    async def solve_painted(
+        found: Found | None,
+        person: int | None,
+        base: Tensor | None,
+        value: Any,
+        matting: str,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> dict[Any, Any]:
+        if found is None or person is None or base is None:
             raise gr.Error("Find people first.", print_exception=False)
-        image, _ = found.load()
-        alpha = await run(lambda report: solve_trimap(image, painted(value, base)), progress)
-        return to_uint8(alpha), to_uint8(over(estimate_foreground(image, alpha), alpha, PAPER))
+        work = Work(*found.load(), person, base, painted(value, base))
+        seen = await run(lambda report: WATCHABLE[matting].solve(models.matting(matting), work, report), progress)
+        return {
+            tri_mask: tri_picture(seen.tri_mask, person),
+            tri_matte: None if seen.tri_matte is None else tri_picture(seen.tri_matte, person),
+            matte: to_uint8(seen.alpha),
+            composite: to_uint8(over(estimate_foreground(work.image, seen.alpha), seen.alpha, PAPER)),
+        }
 
-    first_photo.change(lambda path: path, first_photo, photo, show_progress="hidden", api_visibility="private")
-    shown = [found, masks, person, stages, matte, composite]
-    job = find.click(find_people, [photo, detector], shown, api_visibility="private", **ONE_AT_A_TIME)
-    guided: dict[str, Any] = {
-        "fn": guide,
-        "inputs": [found, person, band, hair],
-        "outputs": [tri, base, editor],
-        "api_visibility": "private",
-        "show_progress": "hidden",
-    }
+    def adapt(matting: str) -> dict[Any, Any]:
+        now = WATCHABLE[matting]
+        return {
+            sliders: gr.Column(visible=not now.has_tri_mattes),
+            first_stage: gr.Column(visible=now.has_tri_mattes),
+            trimap_says: now.trimap,
+            matte_says: now.matte,
+            **nothing,
+        }
+
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    first_photo.change(lambda path: path, first_photo, photo, **quiet)
+    matting.input(adapt, matting, [sliders, first_stage, trimap_says, matte_says, *nothing], **quiet)
+    job = find.click(find_people, [photo, detector], [found, masks, person, stages], api_visibility="private", **ONE_AT_A_TIME)
+    guided: dict[str, Any] = {"fn": guide, "inputs": [found, person, band, hair], "outputs": [tri_mask, base, editor, *nothing], **quiet}
     job.success(**guided)
     gr.on([person.input, band.release, hair.release], **guided)
-    solve.click(solve_painted, [found, base, editor], [matte, composite], api_visibility="private", **ONE_AT_A_TIME)
+    solve.click(solve_painted, [found, person, base, editor, matting], [tri_mask, *nothing], api_visibility="private", **ONE_AT_A_TIME)
 
 
-def step(title: str, explanation: str, elem_id: str) -> gr.Image:
-    """One stage's picture under its heading."""
-    with gr.Column(min_width=280, elem_classes="step"):
-        gr.Markdown(f"**{title}**: {explanation}")
-        return gr.Image(show_label=False, interactive=False, format="png", buttons=["download", "fullscreen"], elem_id=elem_id)
+def stage_column(visible: bool = True) -> gr.Column:
+    """A stage's heading, which the style sheet numbers, and what is under it."""
+    return gr.Column(min_width=280, elem_classes="step", visible=visible)
+
+
+def picture(elem_id: str) -> gr.Image:
+    """What a stage made."""
+    return gr.Image(show_label=False, interactive=False, format="png", buttons=["download", "fullscreen"], elem_id=elem_id)
 
 
 def detect(models: Models, photo: Path, detector: str, progress: Progress) -> tuple[Tensor, InstanceMasks]:
@@ -158,7 +198,7 @@ def coloured(image: Tensor, people: InstanceMasks) -> np.ndarray:
     return to_uint8(overlay(image, InstanceMattes(masks, mask_boxes(masks), people.scores)))
 
 
-def tri_picture(people: InstanceMasks, person: int) -> np.ndarray:
-    """A tri-mask: target in the person's colour, reference white, background black."""
-    target, reference, _ = tri_masks(people).tri[person]
-    return to_uint8(target * torch.tensor(person_colour(person))[:, None, None] + reference)
+def tri_picture(tri: Tensor, person: int) -> np.ndarray:
+    """A tri-mask or tri-matte ``(3, H, W)``: target in the person's colour, reference white, background black."""
+    target, reference, _ = tri
+    return to_uint8((target * torch.tensor(person_colour(person))[:, None, None] + reference).clamp(0, 1))
