@@ -20,7 +20,7 @@ def chooser(models: Models, mattings: Sequence[str]) -> tuple[gr.Dropdown, gr.Dr
     """Lay out and wire detector and matting; looks anew at what is missing with every choice, and when the page is opened."""
     detector = gr.Dropdown(models.choices(models.detectors), value=models.detectors[0], label="Detector", info=FINDS)
     matting = gr.Dropdown(models.choices(mattings), value=next(iter(mattings), None), label="Matting", info="Makes each person's matte")
-    notice = gr.HTML(visible=False, elem_classes="notice")
+    notice = gr.HTML(visible=False, padding=False, elem_classes="notice")
 
     def look(chosen: str, matter: str) -> dict[Any, Any]:
         whole = matter in END_TO_END
@@ -28,8 +28,14 @@ def chooser(models: Models, mattings: Sequence[str]) -> tuple[gr.Dropdown, gr.Dr
         return {
             detector: gr.Dropdown(models.choices(models.detectors), interactive=not whole, info=NEEDLESS if whole else FINDS),
             matting: gr.Dropdown(models.choices(mattings)),
-            notice: gr.HTML("".join(f"<p>{escape(public(how))}</p>" for how in lacks), visible=bool(lacks)),
+            notice: gr.HTML("".join(map(as_html, lacks)), visible=bool(lacks)),
         }
 
     gr.on(None, look, [detector, matting], [detector, matting, notice], queue=False, show_progress="hidden", api_visibility="private")
     return detector, matting
+
+
+def as_html(how: str) -> str:
+    """Sentences as paragraphs, indented lines as code."""
+    lines = [escape(line) for line in public(how).splitlines()]
+    return "".join(f"<code>{line.strip()}</code>" if line.startswith("  ") else f"<p>{line}</p>" for line in lines)

@@ -24,7 +24,7 @@ SIDES: dict[str, int | None] = {"Fast, 1000 px": 1000, GOOD: 2000, ALL: None}
 
 @dataclass(frozen=True)
 class Lack:
-    """Something that a system needs and that is not here: in a word, and how to get it."""
+    """Something that a system needs and that is not here: in a word, and how to get it (commands are indented)."""
 
     what: str
     how: str
@@ -65,18 +65,17 @@ class Models:
         lacks = []
         package, command = PACKAGES.get(name, ("", ""))
         if package and find_spec(package) is None:
-            lacks.append(Lack("package", f"{name} needs the package {package}, which is not installed.\n  {command}"))
+            lacks.append(Lack("not installed", f"the package {package}, which {name} needs, is not installed\n  {command}"))
         if name in WEIGHTS and locate(WEIGHTS[name]) is None:
             try:
                 resolve(WEIGHTS[name], download=False)
             except WeightsError as error:
-                lacks.append(Lack("weights", f"{name}: {error}"))
+                lacks.append(Lack("no weights", str(error)))
         return lacks
 
     def choices(self, names: Sequence[str]) -> list[tuple[str, str]]:
-        """Label and name of each; the label says what is missing."""
-        missing = {name: " and ".join(lack.what for lack in self.lacks(name)) for name in names}
-        return [(f"{name} ({what} missing)" if what else name, name) for name, what in missing.items()]
+        """Label and name of each; the label says so if something is missing."""
+        return [(" ".join([name, *(f"({lack.what})" for lack in self.lacks(name)[:1])]), name) for name in names]
 
     def detector(self, name: str) -> Any:
         """A detector, loaded.

@@ -79,14 +79,14 @@ WATCHABLE = {
     "closed-form": Watchable(
         closed_form,
         has_tri_mattes=False,
-        trimap="**Trimap**: the person is clear, amber is solved, the background dark. Paint to correct it.",
-        matte="**Matte**: closed form, in the band only",
+        trimap="**Trimap** The person is clear, amber is solved, the background dark. Paint to correct it.",
+        matte="**Matte** closed form, in the band only",
     ),
     "instmatt": Watchable(
         instmatt,
         has_tri_mattes=True,
-        trimap="**Correction**: paint where the mask is wrong. White is the person, dark is not, amber leaves the mask as it was.",
-        matte="**Refined**: the second stage, everyone's mattes correcting each other",
+        trimap="**Correction** Paint where the mask is wrong: white is the person, dark is not, amber takes a stroke back.",
+        matte="**Refined** everyone's mattes correct each other",
     ),
 }
 

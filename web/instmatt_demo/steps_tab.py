@@ -81,10 +81,10 @@ def build(models: Models, shelf: Shelf, first_photo: gr.Image) -> None:
         with gr.Column(scale=7, min_width=320, elem_classes="outcome", visible=False) as stages:
             with gr.Row():
                 with stage_column():
-                    gr.Markdown("**Masks**: what the detector found")
+                    gr.Markdown("**Masks** what the detector found")
                     masks = picture("masks")
                 with stage_column():
-                    gr.Markdown("**Tri-mask**: the person in colour, the others white, background black")
+                    gr.Markdown("**Tri-mask** the person in colour, the others white")
                     tri_mask = picture("tri-mask")
             with stage_column():
                 trimap_says = gr.Markdown(begin.trimap)
@@ -103,13 +103,13 @@ def build(models: Models, shelf: Shelf, first_photo: gr.Image) -> None:
                 solve = gr.Button("Matte from this", variant="primary", elem_id="solve")
             with gr.Row():
                 with stage_column(visible=begin.has_tri_mattes) as first_stage:
-                    gr.Markdown("**Tri-matte**: the first stage, each person alone; colours as in the tri-mask")
+                    gr.Markdown("**Tri-matte** each person alone; colours as above")
                     tri_matte = picture("tri-matte")
                 with stage_column():
                     matte_says = gr.Markdown(begin.matte)
                     matte = picture("step-matte")
                 with stage_column():
-                    gr.Markdown("**Composite**: with the old background's colour removed")
+                    gr.Markdown("**Composite** without the old background's colour")
                     composite = picture("composite")
 
     nothing: dict[Any, Any] = {tri_matte: None, matte: None, composite: None}
