@@ -42,11 +42,13 @@ def serve() -> Callable[[Any], AbstractContextManager[str]]:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[str]:
-    """The demo as users get it."""
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The demo as users get it, on a machine without weights."""
     from instmatt_demo import Models
 
     from instmatt_core import Pipeline
 
-    with _serve(Models(Pipeline(device="cpu"))) as address:
+    with pytest.MonkeyPatch.context() as patch, _serve(Models(Pipeline(device="cpu"))) as address:
+        patch.setenv("INSTMATT_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.delenv("INSTMATT_HUB_REPO", raising=False)
         yield address

@@ -2,42 +2,62 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from deterministic_weights import deterministic_state
 from PIL import Image
+from safetensors.torch import save_file
 
+from instmatt_core import Pipeline
 from instmatt_core.cli.matte import EXAMPLE
 
 pytest.importorskip("gradio", reason="needs gradio: pip install -e '.[demo]'")
+
+from instmatt_demo import Models
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
 PATIENCE = 120_000  # ms
+MANIFEST = Path(__file__).parent.parent / "matting" / "instmatt" / "golden" / "manifest.json"
 
 
 @pytest.fixture(scope="module")
-def page(server: str) -> Iterator[sync_api.Page]:
-    """The page with the example matted; the tests of this module use it one after another."""
+def browser() -> Iterator[sync_api.Browser]:
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-        page.set_default_timeout(PATIENCE)
-        page.hosts, page.faults = set(), []
-        page.on("request", lambda request: page.hosts.add(urlsplit(request.url).hostname))
-        page.on("pageerror", lambda error: page.faults.append(str(error)))
-        page.goto(server)
-        page.set_input_files("#photo input[type=file]", EXAMPLE)
-        page.wait_for_selector("#photo img")
-        page.click("#matte")
-        page.wait_for_selector("#cutouts img")
-        yield page
+        yield browser
         browser.close()
+
+
+def open_page(browser: sync_api.Browser, address: str) -> sync_api.Page:
+    """A page that notes where it loads from, and its faults."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    page.set_default_timeout(PATIENCE)
+    page.hosts, page.faults = set(), []
+    page.on("request", lambda request: page.hosts.add(urlsplit(request.url).hostname))
+    page.on("pageerror", lambda error: page.faults.append(str(error)))
+    page.goto(address)
+    return page
+
+
+@pytest.fixture(scope="module")
+def page(browser: sync_api.Browser, server: str) -> sync_api.Page:
+    """The page with the example matted; most tests of this module use it one after another."""
+    page = open_page(browser, server)
+    page.set_input_files("#photo input[type=file]", EXAMPLE)
+    page.wait_for_selector("#photo img")
+    page.click("#matte")
+    page.wait_for_selector("#cutouts img")
+    return page
 
 
 def test_a_downloaded_cutout_has_real_alpha(page: sync_api.Page, tmp_path: Path) -> None:
@@ -77,20 +97,47 @@ def test_a_click_leaves_a_person_out_and_brings_them_back(page: sync_api.Page) -
     sync_api.expect(page.locator("#cutouts .thumbnail-item")).to_have_count(2)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-def test_it_fits(page: sync_api.Page, width: int, scheme: str, tmp_path: Path) -> None:
-    page.set_viewport_size({"width": width, "height": 844})
-    page.evaluate("dark => document.body.classList.toggle('dark', dark)", scheme == "dark")
-    page.wait_for_timeout(500)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    page.screenshot(path=tmp_path / f"{width}_{scheme}.png", full_page=True)
-    shown = np.asarray(Image.open(tmp_path / f"{width}_{scheme}.png").convert("L"))
-    corner = shown[:4, :4].mean()
-    assert corner < 80 if scheme == "dark" else corner > 200
+def check_that_it_fits(page: sync_api.Page, folder: Path) -> None:
+    """Pictures of the whole tab go to the folder: on a desk and on a phone, light and dark."""
+    for width, scheme in itertools.product((390, 1280), ("dark", "light")):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.evaluate("dark => document.body.classList.toggle('dark', dark)", scheme == "dark")
+        page.wait_for_timeout(500)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.screenshot(path=folder / f"{width}_{scheme}.png", full_page=True)
+        shown = np.asarray(Image.open(folder / f"{width}_{scheme}.png").convert("L"))
+        corner = shown[:4, :4].mean()
+        assert corner < 80 if scheme == "dark" else corner > 200
 
 
-def test_painting_on_the_trimap_changes_the_matte(page: sync_api.Page) -> None:
+def test_the_result_fits(page: sync_api.Page, tmp_path: Path) -> None:
+    check_that_it_fits(page, tmp_path)
+
+
+def test_a_system_that_lacks_something_says_what_and_the_page_goes_on(page: sync_api.Page) -> None:
+    page.get_by_text("Settings").click()
+    choose(page, "e2e-him (no weights)")
+    notice = page.locator(".notice:visible")
+    sync_api.expect(notice).to_contain_text("instmatt weights convert FILE")
+    sync_api.expect(page.get_by_label("Detector").first).to_be_disabled()
+    page.click("#matte")
+    sync_api.expect(page.get_by_test_id("toast-text")).to_contain_text("not on this machine")
+    page.get_by_test_id("toast-close").click()
+    sync_api.expect(page.locator("#cancel")).not_to_be_visible()
+    sync_api.expect(page.locator("#matte")).to_be_visible()
+    choose(page, "closed-form")
+    sync_api.expect(page.locator(".notice:visible")).to_have_count(0)
+    sync_api.expect(page.get_by_label("Detector").first).to_be_enabled()
+    page.get_by_text("Settings").click()
+
+
+def choose(page: sync_api.Page, label: str) -> None:
+    """A matting system by its label."""
+    page.get_by_label("Matting").locator("visible=true").click()
+    page.get_by_role("option", name=label, exact=True).click()
+
+
+def test_painting_on_the_trimap_changes_the_matte(page: sync_api.Page, tmp_path: Path) -> None:
     page.set_viewport_size({"width": 1280, "height": 900})
     page.get_by_role("tab", name="Step by step").click()
     page.click("#find")
@@ -111,6 +158,7 @@ def test_painting_on_the_trimap_changes_the_matte(page: sync_api.Page) -> None:
     page.wait_for_timeout(1000)
     after = solved(page)
     assert before != after
+    check_that_it_fits(page, tmp_path)
 
 
 def solved(page: sync_api.Page) -> str:
@@ -119,6 +167,45 @@ def solved(page: sync_api.Page) -> str:
     page.click("#solve")
     page.wait_for_function("old => { const i = document.querySelector('#step-matte img'); return i && i.src !== old }", arg=old)
     return page.locator("#step-matte img").get_attribute("src") or ""
+
+
+def test_a_download_scores_perfectly_against_itself(page: sync_api.Page, tmp_path: Path) -> None:
+    page.get_by_role("tab", name="Matte", exact=True).click()
+    with page.expect_download() as download:
+        page.click("#archive")
+    download.value.save_as(tmp_path / "mattes.zip")
+    page.get_by_role("tab", name="Score").click()
+    for side in ("result", "truth"):
+        page.set_input_files(f"#{side} input[type=file]", tmp_path / "mattes.zip")
+        page.wait_for_selector(f"#{side} >> text=mattes")
+    page.click("#score")
+    page.wait_for_selector("#report table")
+    assert "100" in page.locator("#report tr.measured").first.inner_text()
+    check_that_it_fits(page, tmp_path)
+
+
+def test_instmatt_shows_its_two_stages(
+    browser: sync_api.Browser, serve: Callable[[Models], AbstractContextManager[str]], tmp_path: Path
+) -> None:
+    save_file(deterministic_state(json.loads(MANIFEST.read_text("utf-8"))), tmp_path / "instmatt.safetensors")
+    photo = Image.open(EXAMPLE)
+    photo.thumbnail((240, 240))
+    photo.save(tmp_path / "small.png")
+    with serve(Models(Pipeline(matting="instmatt", weights=tmp_path / "instmatt.safetensors", device="cpu"))) as address:
+        page = open_page(browser, address)
+        page.get_by_role("tab", name="Step by step").click()
+        page.set_input_files("#steps-photo input[type=file]", tmp_path / "small.png")
+        page.wait_for_selector("#steps-photo img")
+        page.click("#find")
+        page.wait_for_selector("#tri-mask img")
+        page.click("#solve")
+        for stage in ("#tri-matte", "#step-matte", "#composite"):
+            page.wait_for_selector(f"{stage} img")
+        check_that_it_fits(page, tmp_path)
+        choose(page, "closed-form")
+        page.wait_for_selector("#tri-matte", state="detached")
+        assert page.faults == []
+        page.close()
 
 
 def test_cancel_gives_the_button_back(page: sync_api.Page) -> None:

@@ -143,7 +143,8 @@ def build(models: Models, shelf: Shelf) -> gr.Image:
     )
     job.success(show, [result, *look], everything, **quiet)
     idle = lambda: (gr.Button(visible=True), gr.Button(visible=False))  # noqa: E731
-    job.then(idle, None, [button, cancel], queue=False, **quiet)
+    job.success(idle, None, [button, cancel], queue=False, **quiet)
+    job.failure(idle, None, [button, cancel], queue=False, **quiet)
     cancel.click(idle, None, [button, cancel], cancels=[job], queue=False, **quiet)
 
     overlay.select(toggle, [result, kept, *look], [kept, *drawn], **quiet)
