@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -28,3 +29,13 @@ def test_unknown_parts_are_told_before_anything_is_served(capsys: pytest.Capture
     pytest.importorskip("gradio", reason="needs gradio: pip install -e '.[demo]'")
     assert main(["demo", "--matting", "magic"]) == 2
     assert "closed-form" in capsys.readouterr().err
+
+
+def test_missing_weights_are_told_before_anything_is_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("gradio", reason="needs gradio: pip install -e '.[demo]'")
+    monkeypatch.setenv("INSTMATT_HOME", str(tmp_path))
+    monkeypatch.delenv("INSTMATT_HUB_REPO", raising=False)
+    assert main(["demo", "--matting", "instmatt", "--precision", "bfloat16", "--memory", "300"]) == 2
+    assert "instmatt weights convert FILE" in capsys.readouterr().err

@@ -32,6 +32,7 @@ MANIFEST = Path(__file__).parent.parent / "matting" / "instmatt" / "golden" / "m
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[sync_api.Browser]:
+    sync_api.expect.set_options(timeout=PATIENCE)
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
@@ -117,7 +118,7 @@ def test_the_result_fits(page: sync_api.Page, tmp_path: Path) -> None:
 def test_a_system_that_lacks_something_says_what_and_the_page_goes_on(page: sync_api.Page) -> None:
     page.get_by_text("Settings").click()
     choose(page, "e2e-him (no weights)")
-    notice = page.locator(".notice:visible")
+    notice = page.locator(".block.notice:visible")
     sync_api.expect(notice).to_contain_text("instmatt weights convert FILE")
     sync_api.expect(page.get_by_label("Detector").first).to_be_disabled()
     page.click("#matte")
@@ -126,7 +127,7 @@ def test_a_system_that_lacks_something_says_what_and_the_page_goes_on(page: sync
     sync_api.expect(page.locator("#cancel")).not_to_be_visible()
     sync_api.expect(page.locator("#matte")).to_be_visible()
     choose(page, "closed-form")
-    sync_api.expect(page.locator(".notice:visible")).to_have_count(0)
+    sync_api.expect(page.locator(".block.notice:visible")).to_have_count(0)
     sync_api.expect(page.get_by_label("Detector").first).to_be_enabled()
     page.get_by_text("Settings").click()
 
