@@ -19,7 +19,7 @@ def fold(network: InstMattNetwork) -> InstMattNetwork:
     """
     # Kernels are replaced below; to copy them first would double the memory.
     kernels = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in network.parameters() if p.ndim == 4}
-    network = copy.deepcopy(network, kernels).eval()  # type: ignore[arg-type]
+    network = copy.deepcopy(network, kernels).eval()
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, (SpectralConv, SpectralUpConv)):
