@@ -54,7 +54,7 @@ def _trimap(mask: np.ndarray, head: np.ndarray, band: float, hair: float) -> tup
         return torch.zeros(height, width), torch.zeros(height, width, dtype=torch.bool)
     radius = max(1.5, band * area**0.5)
     x, y, size = head
-    window = _window(inside, radius + hair * size + 2, (height, width))
+    window = window_around(inside, radius + hair * size + 2, (height, width))
     local = mask[window]
     distance_in = cv2.distanceTransform((local > 0.5).astype(np.uint8), cv2.DIST_L2, 5)
     distance_out = cv2.distanceTransform((local <= 0.5).astype(np.uint8), cv2.DIST_L2, 5)
@@ -70,7 +70,8 @@ def _trimap(mask: np.ndarray, head: np.ndarray, band: float, hair: float) -> tup
     return torch.from_numpy(full), torch.from_numpy(sure)
 
 
-def _window(inside: np.ndarray, margin: float, size: tuple[int, int]) -> tuple[slice, slice]:
+def window_around(inside: np.ndarray, margin: float, size: tuple[int, int]) -> tuple[slice, slice]:
+    """Rows and columns of everything ``inside`` (bool ``(H, W)``, not empty) and of ``margin`` px round it, within ``size``."""
     rows, columns = inside.any(1).nonzero()[0], inside.any(0).nonzero()[0]
     m = int(np.ceil(margin))
     return (

@@ -18,6 +18,7 @@ from .decoder import StandardisedConv, upsample
 from .network import SIMNetwork
 
 LEAKY = ("leaky_relu", (0.01,))
+ROWS, HALO = 64, 16  # of the steps from /2 size up: rows at a time, and rows round them that the convolutions reach into
 Module = TypeVar("Module", bound=nn.Module)
 
 
@@ -36,73 +37,84 @@ def fold(network: Module) -> Module:
     return network.requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-class FastClassifier:
+class FastClassifier(nn.Module):
     """A folded copy of the classifier that makes class activation maps only.
 
     Args:
         dtype: of all but the last step.
     """
 
-    def __init__(self, classifier: Classifier, device: torch.device, dtype: torch.dtype = torch.float32):
-        self._network = fold(classifier).to(device, dtype)
-        self._fc = copy.deepcopy(classifier.fc).requires_grad_(False).to(device)
-        self._dtype = dtype
+    def __init__(self, classifier: Classifier, dtype: torch.dtype = torch.float32):
+        super().__init__()
+        self.network, self.dtype = fold(classifier).to(dtype), dtype
+        self.network.fc.float()
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """``(B, 4, H, W)`` to ``(B, 20, H/32, W/32)``, float32."""
-        network = self._network
-        x = x.to(self._dtype).contiguous(memory_format=torch.channels_last)
+        network = self.network
+        x = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
         x = F.max_pool2d(conv2d(x, network.conv1, "relu"), 3, 2, 1)
         for layer in (network.layer1, network.layer2, network.layer3, network.layer4):
             x = run_folded(layer, x)
-        return activation_maps(x.float(), self._fc)
+        return activation_maps(x.float(), network.fc)
 
 
-class FastSIM:
+class FastSIM(nn.Module):
     """A folded copy of the matting network that makes alphas only.
 
     Args:
         dtype: of the parts that cost most; the stem and everything from 1/2 size up is float32.
     """
 
-    def __init__(self, network: SIMNetwork, device: torch.device, dtype: torch.dtype = torch.float32):
-        folded = fold(network)
-        self._encoder, self._decoder, self._dtype = folded.encoder.to(device), folded.decoder.to(device), dtype
-        # the encoder's first norm is of the sum of two convolutions; the first has taken it all, the second needs its scale
-        norm = network.encoder.bn1
+    def __init__(self, network: SIMNetwork, dtype: torch.dtype = torch.float32):
+        super().__init__()
+        folded, self.dtype = fold(network), dtype
+        self.encoder, self.decoder = folded.encoder, folded.decoder
+        encoder, decoder, norm = self.encoder, self.decoder, network.encoder.bn1
         assert norm.running_var is not None
+        # that norm is of a sum of two convolutions: one has taken all of it, the other needs its scale
         scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-        self._encoder.conv1_side.weight.data *= scale.detach().to(device)[:, None, None, None]
-        encoder, decoder = self._encoder, self._decoder
+        encoder.conv1_side.weight.data *= scale.data[:, None, None, None]
         for layer in (encoder.layer1, encoder.layer2, encoder.layer3, encoder.layer4):
             layer.to(dtype)
-        for layer in (decoder.global_module, decoder.conv_up1, decoder.conv_up2):
-            layer.to(dtype)
+        decoder.global_module.to(dtype)
+        for stage in (decoder.conv_up1, decoder.conv_up2):
+            stage.to(dtype)
 
-    def __call__(self, image: Tensor, known: Tensor, clicks: Tensor, semantics: Tensor) -> Tensor:
-        """Alpha ``(H, W)``, not yet clamped, of what :class:`SIMNetwork` takes, without batch dimension."""
-        encoder, decoder = self._encoder, self._decoder
+    def forward(self, image: Tensor, known: Tensor, clicks: Tensor, semantics: Tensor) -> Tensor:
+        """Alpha ``(H, W)``, not yet clamped, of what :class:`SIMNetwork` takes, without the batch's dimension."""
+        encoder, decoder = self.encoder, self.decoder
         normed = normalise(image)
         aside = conv2d(_batch(semantics), encoder.conv1_side)
         x = conv2d(_batch(normed, clicks, known), encoder.conv1, "relu", add=aside)
         at2 = conv2d(conv2d(x, encoder.conv2, "relu"), encoder.conv3, "relu")
-        at4 = run_folded(encoder.layer1, F.max_pool2d(at2, 3, 2, 1).to(self._dtype))
+        at4 = run_folded(encoder.layer1, F.max_pool2d(at2, 3, 2, 1).to(self.dtype))
         x = at4
         for layer in (encoder.layer2, encoder.layer3, encoder.layer4):
             x = run_folded(layer, x)
         x = _up(decoder.conv_up1, torch.cat((x, self._pyramid(x)), 1))
         x = _up(decoder.conv_up2, torch.cat((upsample(x), at4), 1))
-        x = _up(decoder.conv_up3, torch.cat((upsample(x.float()), at2), 1))
-        del at2, at4
-        x = torch.cat((upsample(x), _batch(normed, image, known)), 1)
-        first, _, second, _, last = decoder.conv_up4_alpha.children()
+        del at4
+        height, width = image.shape[1:]
+        alpha = image.new_empty(height, width)
+        for top in range(0, height, ROWS):
+            low, high = max(top - HALO, 0), min(top + ROWS + HALO, height)
+            at1 = _batch(*(maps[:, low:high] for maps in (normed, image, known)))
+            part = self._finest(x[:, :, low // 4 : high // 4].float(), at2[:, :, low // 2 : high // 2], at1)
+            alpha[top : top + ROWS] = part[top - low :][:ROWS]
+        return alpha
+
+    def _finest(self, x: Tensor, at2: Tensor, at1: Tensor) -> Tensor:
+        x = _up(self.decoder.conv_up3, torch.cat((upsample(x), at2), 1))
+        x = torch.cat((upsample(x), at1), 1)
+        first, _, second, _, last = self.decoder.conv_up4_alpha.children()
         return conv2d(conv2d(conv2d(x, first, *LEAKY), second, *LEAKY), last)[0, 0]
 
     def _pyramid(self, x: Tensor) -> Tensor:
-        *local, everywhere = self._decoder.global_module.convs.children()
+        *local, everywhere = self.decoder.global_module.convs.children()
         views = [conv2d(x, next(view.children()), "relu") for view in local]
         views.append(conv2d(x.mean((2, 3), keepdim=True), list(everywhere.children())[1], "relu").expand_as(views[0]))
-        return conv2d(torch.cat(views, 1), self._decoder.global_module.project[0], "relu")
+        return conv2d(torch.cat(views, 1), self.decoder.global_module.project[0], "relu")
 
 
 def _up(stage: nn.Module, x: Tensor) -> Tensor:
