@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ class Options:
         precision: "auto", "float32", "bfloat16" or "float16".
         memory_mb: about how much memory the matting may take; None leaves it to the system.
         folders: where to look for weights first (ComfyUI's model folders).
+        refine: of an end-to-end system, a name in ``REFINES``: what makes the unknown bands at the picture's own size; None is closed-form.
+        refine_weights: as ``weights``, of what refines.
     """
 
     device: torch.device
@@ -35,6 +37,8 @@ class Options:
     precision: str = "auto"
     memory_mb: int | None = None
     folders: Sequence[Path] = ()
+    refine: str | None = None
+    refine_weights: str | Path | None = None
 
 
 def _blazepose(options: Options) -> Any:
@@ -86,12 +90,37 @@ def _instmatt(options: Options) -> Any:
     return InstMatt(state, compat=options.compat, precision=options.precision, device=options.device, **budget)
 
 
+def _sim(options: Options) -> Any:
+    from .matting.sim import SIM
+    from .weights import load_weights
+
+    state = load_weights(options.weights or "sim", system="sim", folders=options.folders)
+    classifier = load_weights("sim-classifier", system="sim-classifier", folders=options.folders)
+    budget = {} if options.memory_mb is None else {"memory_mb": options.memory_mb}
+    return SIM(state, classifier, compat=options.compat, precision=options.precision, device=options.device, **budget)
+
+
+def _refine(options: Options) -> Any:
+    from .matting import refinement
+
+    name = options.refine or "closed-form"
+    if name in ("closed-form", "none"):
+        if options.refine_weights is not None:
+            raise UsageError(f"refine={name} has no weights")
+        return refinement.closed_form if name == "closed-form" else None
+    own = replace(options, weights=options.refine_weights)
+    return refinement.one_by_one(_sim(own).alpha) if name == "sim" else refinement.together(_instmatt(own).refine_mattes)
+
+
 def _e2e_him(options: Options) -> Any:
     from .matting.e2e_him import E2EHIM
     from .weights import load_weights
 
+    if options.compat == "paper" and options.refine is not None:
+        raise UsageError("the paper's way refines nothing; leave refine out")
     state = load_weights(options.weights or "e2e-him", system="e2e-him", folders=options.folders)
-    return E2EHIM(state, compat=options.compat, precision=options.precision, device=options.device)
+    refine = None if options.compat == "paper" else _refine(options)
+    return E2EHIM(state, compat=options.compat, precision=options.precision, device=options.device, refine=refine)
 
 
 DETECTORS: dict[str, Callable[[Options], Any]] = {
@@ -101,8 +130,9 @@ DETECTORS: dict[str, Callable[[Options], Any]] = {
     "rf-detr-seg": _rf_detr,
     "detectron2": _detectron2,
 }
-MATTING: dict[str, Callable[[Options], Any]] = {"closed-form": _closed_form, "instmatt": _instmatt}
+MATTING: dict[str, Callable[[Options], Any]] = {"closed-form": _closed_form, "instmatt": _instmatt, "sim": _sim}
 END_TO_END: dict[str, Callable[[Options], Any]] = {"e2e-him": _e2e_him}  # picture to mattes, without a detector
+REFINES = ("closed-form", "none", "sim", "instmatt")
 
 
 class Pipeline:
@@ -113,7 +143,7 @@ class Pipeline:
         matting: a name in ``MATTING``, or any callable ``(image, instances, progress) -> (K, H, W)``; or a name in ``END_TO_END``,
             which needs no detector and takes no masks.
         device: "auto", "cpu", "cuda", "mps", or a torch device.
-        options: of the matting system: ``weights``, ``compat``, ``precision``, ``memory_mb``; see :class:`Options`.
+        options: of the matting system: ``weights``, ``compat``, ``precision``, ``memory_mb``, ``refine``, ...; see :class:`Options`.
 
     Raises:
         UsageError: a name is not known or the device is not there.
@@ -127,6 +157,11 @@ class Pipeline:
         for kind, value, known in (("detector", detector, DETECTORS), ("matting", matting, {**MATTING, **END_TO_END})):
             if isinstance(value, str) and value not in known:
                 raise UsageError(f"no {kind} is called {value!r}; there is {', '.join(known)}")
+        if self.options.refine not in (None, *REFINES):
+            raise UsageError(f"refine is one of {', '.join(REFINES)}, not {self.options.refine!r}")
+        end_to_end = isinstance(matting, str) and matting in END_TO_END
+        if not end_to_end and (self.options.refine or self.options.refine_weights):
+            raise UsageError(f"refine is for end-to-end systems ({', '.join(END_TO_END)})")
 
     @property
     def detector(self) -> Any:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SAVES = ("alpha", "cutout", "overlay")
 EXAMPLE = Path(__file__).parent.parent / "example" / "two_people.jpg"
-MODEL_OPTIONS = ("detector", "matting", "weights", "compat", "precision", "memory", "max_side", "device")
+MODEL_OPTIONS = ("detector", "matting", "weights", "compat", "precision", "memory", "refine", "refine_weights", "max_side", "device")
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,10 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         help="what finds people, or help for a list (default: %(default)s)",
     )
     parser.add_argument(
-        "--matting", default="closed-form", metavar="NAME", help="what makes mattes: closed-form, instmatt, e2e-him (default: %(default)s)"
+        "--matting",
+        default="closed-form",
+        metavar="NAME",
+        help="what makes mattes: closed-form, instmatt, sim, e2e-him (default: %(default)s)",
     )
     parser.add_argument(
         "--weights", metavar="SPEC", help="of the matting system: a name, FILE.safetensors or hf:owner/repo/file.safetensors"
@@ -71,6 +74,12 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         "--memory", type=_positive, metavar="MB", help="about what the matting network may take beside weights and pictures"
     )
     parser.add_argument(
+        "--refine",
+        choices=("closed-form", "none", "sim", "instmatt"),
+        help="what makes e2e-him's soft edges at the picture's own size (default: closed-form)",
+    )
+    parser.add_argument("--refine-weights", metavar="SPEC", help="of what refines, as --weights")
+    parser.add_argument(
         "--max-side", type=_positive, metavar="PX", help="work on a picture no larger than this; mattes keep the original size"
     )
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
@@ -81,6 +90,7 @@ def pipeline_of(options: argparse.Namespace) -> Pipeline:
     from ..pipeline import Pipeline
 
     asked = {"weights": options.weights, "compat": options.compat, "precision": options.precision, "memory_mb": options.memory}
+    asked |= {"refine": options.refine, "refine_weights": options.refine_weights}
     return Pipeline(options.detector, options.matting, options.device, **asked).load()
 
 

@@ -8,19 +8,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...guidance import BACKGROUND, FOREGROUND, UNKNOWN
+from ...guidance import UNKNOWN
 from ...image import resize
 from ...instances import InstanceMattes, share
-from ..closed_form import solve_trimap
 from ..conventions import dtype_of, normalise
+from ..refinement import Refine, closed_form
 from . import paper
 from .inference import People, find_people, prepare
 from .network import build
 
 SIDE = 640  # the network was trained on pictures of SIDE x SIDE px
 STEP = 32
-
-Refine = Callable[[Tensor, Tensor], Tensor]
 
 
 class E2EHIM:
@@ -33,8 +31,8 @@ class E2EHIM:
         precision: "float32", "bfloat16" or "float16" of convolutions and linear layers; "auto" is float32, since with the others a
             few percent of the uncertain pixels move by more than two levels of 255.
         device: where the network runs.
-        refine: in "default", what makes the alpha of the unknown band on a picture larger than the network sees, ``(image (3, H, W), trimap
-            (H, W) of 0, 0.5, 1) -> alpha (H, W)``; None to enlarge the network's own.
+        refine: in "default", what makes the alphas of the unknown bands on a picture larger than the network sees, see
+            :mod:`instmatt_core.matting.refinement`; None to enlarge the network's own.
         backbone: a name in ``backbones.BACKBONES``.
 
     Raises:
@@ -51,7 +49,7 @@ class E2EHIM:
         compat: str = "default",
         precision: str = "auto",
         device: str | torch.device = "cpu",
-        refine: Refine | None = solve_trimap,
+        refine: Refine | None = closed_form,
         backbone: str = "swin-t",
     ):
         dtype = dtype_of(precision, compat)
@@ -82,15 +80,13 @@ class E2EHIM:
 
     def _mattes(self, image: Tensor, people: People) -> InstanceMattes:
         size = (image.shape[1], image.shape[2])
-        enlarged = size[0] * size[1] > people.alphas.shape[1] * people.alphas.shape[2]
-        alphas = torch.zeros(len(people.scores), *size)
+        trimaps, alphas = torch.zeros(2, len(people.scores), *size)
         for k, (logits, alpha) in enumerate(zip(people.trimaps, people.alphas, strict=True)):
-            trimap = trimap_of(logits, size)
-            solvable = (trimap == FOREGROUND).any() and (trimap == BACKGROUND).any()
-            if self.refine is not None and enlarged and solvable:
-                alphas[k] = self.refine(image, trimap)
-            else:
-                alphas[k] = torch.where(trimap == UNKNOWN, resize(alpha, size), trimap)
+            trimaps[k] = trimap_of(logits, size)
+            alphas[k] = torch.where(trimaps[k] == UNKNOWN, resize(alpha, size), trimaps[k])
+        enlarged = size[0] * size[1] > people.alphas.shape[1] * people.alphas.shape[2]
+        if self.refine is not None and enlarged and len(alphas):
+            alphas = torch.where(trimaps == UNKNOWN, self.refine(image, trimaps, alphas), alphas)
         return InstanceMattes.from_alphas(share(alphas.clamp_(0, 1)), people.scores, {"matting": self.name})
 
 

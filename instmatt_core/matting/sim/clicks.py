@@ -24,5 +24,5 @@ def distances(known: Tensor) -> Tensor:
 
 
 def click_maps(distance: Tensor) -> Tensor:
-    """``distances (2, H, W)`` through bells of three widths, ``(6, H, W)`` in [0, 1]: three for the background, three for the foreground."""
+    """``distances (2, H, W)`` through bells of three widths, ``(6, H, W)``: three for the background, three for the foreground."""
     return torch.stack([torch.exp(-(distance**2) / (2 * sigma**2)) for sigma in SIGMAS], 1).flatten(0, 1)

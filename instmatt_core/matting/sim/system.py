@@ -133,6 +133,6 @@ def in_strides(part: slice) -> slice:
 
 
 def pad(maps: Tensor, always: bool) -> Tensor:
-    """``(..., H, W)`` mirrored at the bottom and right, edge pixels repeated, until sides are multiples of 8; ``always`` by one px at least."""
+    """``(..., H, W)`` mirrored at the bottom and right about its edges until sides are multiples of 8; ``always`` by a px at least."""
     widths = [(0, 0)] * (maps.ndim - 2) + [(0, STRIDE - side % STRIDE if always else -side % STRIDE) for side in maps.shape[-2:]]
     return torch.from_numpy(np.pad(maps.numpy(), widths, "symmetric"))

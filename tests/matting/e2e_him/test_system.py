@@ -78,10 +78,11 @@ def test_only_the_unknown_band_of_a_large_picture_is_refined(state: dict[str, Te
     Split(monkeypatch)
     asked: list[Tensor] = []
 
-    def refine(image: Tensor, trimap: Tensor) -> Tensor:
-        asked.append(trimap)
+    def refine(image: Tensor, trimaps: Tensor, alphas: Tensor) -> Tensor:
+        asked.extend(trimaps)
         assert image.shape == (3, 200, 400)
-        return torch.where(trimap == 0.5, 0.4, trimap)
+        assert alphas[0, 100, [10, 200, 390]].tolist() == pytest.approx([1, 0.25, 0])  # the network's own
+        return torch.full_like(alphas, 0.4)  # what it says outside of the band does not count
 
     refined = E2EHIM(state, refine=refine)(torch.rand(3, 200, 400))
     assert [sorted(t.unique().tolist()) for t in asked] == [[0, 0.5, 1]] * 2
