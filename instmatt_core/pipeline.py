@@ -103,6 +103,10 @@ def _sim(options: Options) -> Any:
 def _refine(options: Options) -> Any:
     from .matting import refinement
 
+    if options.compat == "paper":
+        if options.refine or options.refine_weights:
+            raise UsageError("the paper's way refines nothing; leave refine out")
+        return None
     name = options.refine or "closed-form"
     if name in ("closed-form", "none"):
         if options.refine_weights is not None:
@@ -116,10 +120,8 @@ def _e2e_him(options: Options) -> Any:
     from .matting.e2e_him import E2EHIM
     from .weights import load_weights
 
-    if options.compat == "paper" and options.refine is not None:
-        raise UsageError("the paper's way refines nothing; leave refine out")
+    refine = _refine(options)
     state = load_weights(options.weights or "e2e-him", system="e2e-him", folders=options.folders)
-    refine = None if options.compat == "paper" else _refine(options)
     return E2EHIM(state, compat=options.compat, precision=options.precision, device=options.device, refine=refine)
 
 

@@ -115,3 +115,64 @@ def test_options_reach_the_matting_system() -> None:
         instmatt_core.Pipeline(weights="instmatt", device="cpu").load()
     with pytest.raises(instmatt_core.WeightsError, match="instmatt weights convert"):
         instmatt_core.Pipeline(matting="instmatt", device="cpu").load()
+
+
+def test_the_user_picks_what_refines_an_end_to_end_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The names reach the steps they stand for, with weights of their own."""
+    from instmatt_core import pipeline
+    from instmatt_core.matting import refinement
+
+    asked: list[Any] = []
+
+    class System:
+        def __init__(self, *states: Any, **options: Any):
+            self.options = options
+
+        def alpha(self, image: torch.Tensor, trimap: torch.Tensor) -> torch.Tensor:
+            return torch.full_like(trimap, 0.125)
+
+        def refine_mattes(self, image: torch.Tensor, alphas: torch.Tensor) -> torch.Tensor:
+            return 0.5 * alphas
+
+    def load_weights(spec: str, *, system: str, folders: Any) -> dict[str, torch.Tensor]:
+        asked.append((spec, system))
+        return {}
+
+    for place in ("matting.e2e_him.E2EHIM", "matting.sim.SIM", "matting.instmatt.InstMatt"):
+        monkeypatch.setattr(f"instmatt_core.{place}", System)
+    monkeypatch.setattr("instmatt_core.weights.load_weights", load_weights)
+
+    def refine_of(**options: Any) -> Any:
+        asked.clear()
+        system = pipeline.Pipeline(matting="e2e-him", weights="mine", device="cpu", **options).load().matting
+        assert asked.pop() == ("mine", "e2e-him")
+        return system.options["refine"]
+
+    trimaps, alphas = torch.tensor([[[0, 0.5, 1]]]), torch.tensor([[[0, 0.25, 1]]])
+    assert refine_of() is refine_of(refine="closed-form") is refinement.closed_form
+    assert refine_of(refine="none") is None
+    assert refine_of(compat="paper") is None
+    assert refine_of(refine="sim", refine_weights="other")(torch.zeros(3, 1, 3), trimaps, alphas)[0, 0, 1] == 0.125
+    assert asked == [("other", "sim"), ("sim-classifier", "sim-classifier")]
+    torch.testing.assert_close(refine_of(refine="instmatt")(torch.zeros(3, 1, 3), trimaps, alphas), 0.5 * alphas)
+    assert asked == [("instmatt", "instmatt")]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"matting": "e2e-him", "refine": "magic"}, "refine is one of closed-form, none, sim, instmatt"),
+        ({"matting": "instmatt", "refine": "sim"}, "refine is for end-to-end systems"),
+        ({"refine_weights": "sim"}, "refine is for end-to-end systems"),
+        ({"matting": "e2e-him", "refine_weights": "sim"}, "refine=closed-form has no weights"),
+        ({"matting": "e2e-him", "refine": "none", "compat": "paper"}, "the paper's way refines nothing"),
+    ],
+)
+def test_what_cannot_refine_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        instmatt_core.Pipeline(device="cpu", **options).load()
+
+
+def test_sim_without_weights() -> None:
+    with pytest.raises(instmatt_core.WeightsError, match=r"(?s)sim.*instmatt weights convert"):
+        instmatt_core.Pipeline(matting="sim", device="cpu").load()

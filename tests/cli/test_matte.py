@@ -91,3 +91,10 @@ def test_unwritable_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     Image.new("RGB", (64, 48)).save(tmp_path / "a.png")
     assert main(["matte", str(tmp_path / "a.png"), "-o", str(tmp_path / "file")]) == 1
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_refine_is_for_end_to_end_systems(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["matte", "--example", "-o", str(tmp_path), "--refine", "sim"]) == 2
+    assert "refine is for end-to-end systems (e2e-him)" in capsys.readouterr().err
+    assert main(["matte", "--example", "-o", str(tmp_path), "--matting", "e2e-him", "--refine-weights", "other"]) == 2
+    assert "refine=closed-form has no weights" in capsys.readouterr().err
