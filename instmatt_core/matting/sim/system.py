@@ -21,7 +21,7 @@ from .semantic_trimap import SemanticTrimap
 
 MEMORY_MB = 1000
 FIXED_MB, PIXEL_BYTES = 150, 800  # that the network takes at work, measured: whatever the size, and for each pixel
-LEAST_SIDE = 320  # of a piece with its margin, px; the smallest that the authors trained on
+LEAST_SIDE = 512  # of a piece with its margin, px; smaller ones would be mostly margin
 MARGIN = 64  # px of known picture round the unknown that the network sees
 OVERLAP = 64  # px in which pieces fade into each other
 
@@ -112,7 +112,7 @@ class SIM:
         if self.compat == "paper":
             yield (slice(0, size[0]), slice(0, size[1])), torch.ones(size)
             return
-        most = largest_side(self.memory_mb) - 2 * MARGIN - STRIDE
+        most = largest_side(self.memory_mb) - 2 * MARGIN - 2 * STRIDE
         for rows in pieces(size[0], most, OVERLAP):
             for columns in pieces(size[1], most, OVERLAP):
                 inside = torch.zeros_like(unknown)
