@@ -29,6 +29,7 @@ class Options:
         folders: where to look for weights first (ComfyUI's model folders).
         refine: of an end-to-end system, a name in ``REFINES``: what makes the unknown bands at the picture's own size; None is closed-form.
         refine_weights: as ``weights``, of what refines.
+        progress: called while weights are downloaded.
     """
 
     device: torch.device
@@ -39,6 +40,7 @@ class Options:
     folders: Sequence[Path] = ()
     refine: str | None = None
     refine_weights: str | Path | None = None
+    progress: Progress = silent
 
 
 def _blazepose(options: Options) -> Any:
@@ -57,14 +59,14 @@ def _mask_rcnn(options: Options) -> Any:
     from .detect.mask_rcnn import MaskRcnn
     from .weights import load_weights
 
-    return MaskRcnn(load_weights("mask-rcnn", system="mask-rcnn", folders=options.folders), options.device)
+    return MaskRcnn(load_weights("mask-rcnn", system="mask-rcnn", folders=options.folders, progress=options.progress), options.device)
 
 
 def _rf_detr(options: Options) -> Any:
     from .detect.rf_detr import RfDetr
     from .weights.store import resolve
 
-    return RfDetr.load(resolve("rf-detr-seg-medium", folders=options.folders).path, options.device)
+    return RfDetr.load(resolve("rf-detr-seg-medium", folders=options.folders, progress=options.progress).path, options.device)
 
 
 def _detectron2(options: Options) -> Any:
@@ -85,7 +87,7 @@ def _instmatt(options: Options) -> Any:
     from .matting.instmatt import InstMatt
     from .weights import load_weights
 
-    state = load_weights(options.weights or "instmatt", system="instmatt", folders=options.folders)
+    state = load_weights(options.weights or "instmatt", system="instmatt", folders=options.folders, progress=options.progress)
     budget = {} if options.memory_mb is None else {"memory_mb": options.memory_mb}
     return InstMatt(state, compat=options.compat, precision=options.precision, device=options.device, **budget)
 
@@ -94,8 +96,8 @@ def _sim(options: Options) -> Any:
     from .matting.sim import SIM
     from .weights import load_weights
 
-    state = load_weights(options.weights or "sim", system="sim", folders=options.folders)
-    classifier = load_weights("sim-classifier", system="sim-classifier", folders=options.folders)
+    state = load_weights(options.weights or "sim", system="sim", folders=options.folders, progress=options.progress)
+    classifier = load_weights("sim-classifier", system="sim-classifier", folders=options.folders, progress=options.progress)
     budget = {} if options.memory_mb is None else {"memory_mb": options.memory_mb}
     return SIM(state, classifier, compat=options.compat, precision=options.precision, device=options.device, **budget)
 
@@ -121,7 +123,7 @@ def _e2e_him(options: Options) -> Any:
     from .weights import load_weights
 
     refine = _refine(options)
-    state = load_weights(options.weights or "e2e-him", system="e2e-him", folders=options.folders)
+    state = load_weights(options.weights or "e2e-him", system="e2e-him", folders=options.folders, progress=options.progress)
     return E2EHIM(state, compat=options.compat, precision=options.precision, device=options.device, refine=refine)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from comfy_api.latest import io
 from torch import Tensor
 
 from ..instmatt_core.instances import InstanceMasks, InstanceMattes
+from ..instmatt_core.matting.refinement import Refine, closed_form, one_by_one, together
 from ..instmatt_core.tracking import track as track_people
 from . import host, models
 from .matte import MATTE_OUTPUTS, outputs
@@ -27,6 +29,11 @@ class EndToEndMatte(io.ComfyNode):
             inputs=[
                 io.Image.Input("image", tooltip="One picture, several photos, or the frames of a video"),
                 host.ModelSocket.Input("model", tooltip="An E2E-HIM model, from Load Matting Model"),
+                host.ModelSocket.Input(
+                    "detail",
+                    optional=True,
+                    tooltip="An InstMatt or SIM model for the soft edges of large pictures; left open, closed-form matting is used",
+                ),
                 io.Boolean.Input("track", default=False, tooltip="For video: a person keeps number and colour from frame to frame"),
             ],
             outputs=MATTE_OUTPUTS,
@@ -34,12 +41,18 @@ class EndToEndMatte(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, image: Tensor, model: models.Managed, track: bool) -> io.NodeOutput:
+    def execute(cls, image: Tensor, model: models.Managed, track: bool, detail: models.Managed | None = None) -> io.NodeOutput:
         images = pictures(image)
         system = model.for_job(models.END_TO_END)
+        system.refine = closed_form if detail is None else refiner(detail.for_job(models.REFINE))
         report = host.progress(len(images))
         frames = [system(picture, report(i)) for i, picture in enumerate(images)]
         return outputs(images, tracked(frames) if track else Mattes(tuple(frames)))
+
+
+def refiner(system: Any) -> Refine:
+    """What brings mattes to full size with a system of its own."""
+    return one_by_one(system.alpha) if hasattr(system, "alpha") else together(system.refine_mattes)
 
 
 def tracked(frames: list[InstanceMattes]) -> Mattes:

@@ -17,8 +17,8 @@ class LoadMattingModel(io.ComfyNode):
             node_id="InstMattLoadMattingModel",
             display_name="Load Matting Model",
             category="InstMatt",
-            description="Loads weights of InstMatt or E2E-HIM. Not needed for the nodes that work without a model.",
-            search_aliases=["instmatt model", "e2e-him model", "matting checkpoint", "safetensors"],
+            description="Loads weights of InstMatt, SIM or E2E-HIM. Not needed for the nodes that work without a model.",
+            search_aliases=["instmatt model", "sim model", "e2e-him model", "matting checkpoint", "safetensors"],
             inputs=[
                 io.Combo.Input(
                     "weights",
@@ -33,7 +33,9 @@ class LoadMattingModel(io.ComfyNode):
                 ),
             ],
             outputs=[
-                host.ModelSocket.Output("model", tooltip="For Matte, Refine and Matte People (InstMatt), or End-to-End Matte (E2E-HIM)")
+                host.ModelSocket.Output(
+                    "model", tooltip="For Matte, Refine and Matte People (InstMatt, SIM), or End-to-End Matte (E2E-HIM)"
+                )
             ],
         )
 

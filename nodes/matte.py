@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from comfy_api.latest import io
 from torch import Tensor
 
@@ -15,12 +18,18 @@ from .values import Guides, Mattes, check_fit
 def matte_people(images: list[Tensor], guides: Guides, model: models.Managed | None) -> Mattes:
     """Mattes by the model, or by closed-form matting without one."""
     system = None if model is None else model.for_job(models.MATTE)
+    solve = solver(system)
     report = host.progress(len(images))
     alphas = []
     for i, (image, people, trimaps) in enumerate(zip(images, guides.people.frames, guides.trimaps, strict=True)):
         step = report(i)
-        alphas.append(solve_trimaps(image, trimaps.clone(), step) if system is None else system(image, people, step))
+        alphas.append(solve(image, trimaps.clone(), step) if solve else system(image, people, step))
     return Mattes.of(alphas, guides.people, {"matting": ClosedForm.name if system is None else system.name})
+
+
+def solver(system: Any) -> Callable[..., Tensor] | None:
+    """What makes mattes of trimaps: a system that takes them, closed form without one, nothing for systems that take masks."""
+    return solve_trimaps if system is None else getattr(system, "solve_trimaps", None)
 
 
 def outputs(images: list[Tensor], mattes: Mattes) -> io.NodeOutput:
@@ -48,7 +57,7 @@ class Matte(io.ComfyNode):
             inputs=[
                 io.Image.Input("image", tooltip="The picture the people were found in"),
                 host.TriMasksSocket.Input("tri_masks", tooltip="From Tri-Mask"),
-                host.ModelSocket.Input("model", optional=True, tooltip="An InstMatt model; left open, closed-form matting is used"),
+                host.ModelSocket.Input("model", optional=True, tooltip="An InstMatt or SIM model; left open, closed-form matting is used"),
             ],
             outputs=MATTE_OUTPUTS,
             has_intermediate_output=True,

@@ -29,7 +29,7 @@ class MattePeople(io.ComfyNode):
             inputs=[
                 io.Image.Input("image", tooltip="One picture, several photos, or the frames of a video"),
                 io.Boolean.Input("track", default=False, tooltip="For video: a person keeps number and colour from frame to frame"),
-                host.ModelSocket.Input("model", optional=True, tooltip="An InstMatt model; left open, closed-form matting is used"),
+                host.ModelSocket.Input("model", optional=True, tooltip="An InstMatt or SIM model; left open, closed-form matting is used"),
             ],
             outputs=[
                 host.MattesSocket.Output("mattes", tooltip="One alpha matte per person"),

@@ -5,7 +5,6 @@ To add a system: an entry in ``SYSTEMS``. It must keep its networks in attribute
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,18 +24,17 @@ SUFFIX = ".safetensors"
 
 @dataclass(frozen=True)
 class System:
-    """A published system: where its class is, and which nodes take it."""
+    """A matting system of the library by its name there: what it is called, and which nodes take it."""
 
     title: str
-    module: str  # in instmatt_core
-    name: str  # of the class, called with a state dict
     jobs: frozenset[str]
 
 
 MATTE, REFINE, END_TO_END = "Matte", "Refine", "End-to-End Matte"
 SYSTEMS = {
-    "instmatt": System("InstMatt", "matting.instmatt", "InstMatt", frozenset({MATTE, REFINE})),
-    "e2e-him": System("E2E-HIM", "matting.e2e_him", "E2EHIM", frozenset({END_TO_END})),
+    "instmatt": System("InstMatt", frozenset({MATTE, REFINE})),
+    "sim": System("SIM", frozenset({MATTE, REFINE})),
+    "e2e-him": System("E2E-HIM", frozenset({END_TO_END})),
 }
 
 
@@ -97,12 +95,13 @@ def load(choice: str, system: str, progress: Callable[[float], None]) -> Managed
     Raises:
         WeightsError: the file is missing, damaged or another system's; the message says what to do.
     """
-    from ..instmatt_core.weights import load_weights
+    from ..instmatt_core.pipeline import END_TO_END as WHOLE
+    from ..instmatt_core.pipeline import MATTING, Options
 
-    entry = SYSTEMS[system]
-    cls = getattr(importlib.import_module(f"..instmatt_core.{entry.module}", __package__), entry.name)
-    state = load_weights(_path(choice) or choice, system=system, progress=lambda stage, share: progress(share), folders=_paths())
-    return Managed(cls(state), entry.title, entry.jobs)
+    entry, build = SYSTEMS[system], {**MATTING, **WHOLE}[system]
+    weights = _path(choice) or choice
+    options = Options(torch.device("cpu"), weights, folders=_paths(), progress=lambda stage, share: progress(share))
+    return Managed(build(options), entry.title, entry.jobs)
 
 
 def choices() -> list[str]:

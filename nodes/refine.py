@@ -6,8 +6,9 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..instmatt_core.matting.cleanup import clean_edges
+from ..instmatt_core.matting.closed_form import solve_trimaps
 from . import host, models
-from .matte import MATTE_OUTPUTS, outputs
+from .matte import MATTE_OUTPUTS, outputs, solver
 from .tensors import pictures
 from .values import Mattes, check_fit
 
@@ -19,13 +20,15 @@ class Refine(io.ComfyNode):
             node_id="InstMattRefine",
             display_name="Refine Mattes",
             category="InstMatt",
-            description="Corrects mattes: with an InstMatt model, everyone's together; in any case, edges are solved again.",
+            description="Corrects mattes: everyone's together with InstMatt, in fine detail with SIM; edges are always solved again.",
             search_aliases=["refine matte", "clean edges", "defringe", "multi-instance refinement", "remove specks"],
             inputs=[
                 io.Image.Input("image", tooltip="The picture that the mattes belong to"),
                 host.MattesSocket.Input("mattes", tooltip="From Matte, End-to-End Matte or Matte People"),
                 host.ModelSocket.Input(
-                    "model", optional=True, tooltip="An InstMatt model: people who touch then correct each other's mattes first"
+                    "model",
+                    optional=True,
+                    tooltip="InstMatt: people who touch correct each other's mattes first. SIM: it solves the edges",
                 ),
                 io.Int.Input(
                     "edge",
@@ -53,12 +56,14 @@ class Refine(io.ComfyNode):
         images = pictures(image)
         check_fit(images, mattes)
         system = None if model is None else model.for_job(models.REFINE)
-        passes = 1 if system is None else 2
+        solve = solver(system)
+        passes = 1 if solve else 2
         report = host.progress(passes * len(images))
         alphas = []
         for i, (picture, frame) in enumerate(zip(images, mattes.frames, strict=True)):
-            alpha = frame.alphas if system is None else system.refine_mattes(picture, frame.alphas, report(passes * i))
-            alphas.append(clean_edges(picture, alpha, band=edge, speck=specks, progress=report(passes * (i + 1) - 1)))
+            alpha = frame.alphas if solve else system.refine_mattes(picture, frame.alphas, report(passes * i))
+            step = report(passes * (i + 1) - 1)
+            alphas.append(clean_edges(picture, alpha, band=edge, speck=specks, solve=solve or solve_trimaps, progress=step))
         how = {} if system is None else {"refined_by": system.name}
         source = mattes.frames[0].info if mattes.frames else {}
         return outputs(images, Mattes.of(alphas, mattes, {**source, **how, "edge": edge, "specks": specks}))

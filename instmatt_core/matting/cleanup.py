@@ -1,4 +1,4 @@
-"""Edges of existing mattes cleaned up without a network: specks removed, the soft band solved again."""
+"""Edges of existing mattes cleaned up: specks removed, the soft band solved again."""
 
 from __future__ import annotations
 
@@ -18,14 +18,21 @@ SURE = 0.05  # an alpha this close to 0 or 1 is taken to be meant as 0 or 1
 
 
 def clean_edges(
-    image: Tensor, alphas: Tensor, *, band: int = 4, speck: float = 0.01, progress: Callable[[float], None] = lambda share: None
+    image: Tensor,
+    alphas: Tensor,
+    *,
+    band: int = 4,
+    speck: float = 0.01,
+    solve: Callable[[Tensor, Tensor, Callable[[float], None]], Tensor] = solve_trimaps,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> Tensor:
-    """Alphas ``(K, H, W)`` of ``image (3, H, W)`` with specks gone and edges recomputed by closed-form matting.
+    """Alphas ``(K, H, W)`` of ``image (3, H, W)`` with specks gone and edges recomputed.
 
     Args:
         image, alphas: the picture and its mattes.
         band: px by which the soft part of a matte is widened, on both sides, before it is solved again; 0 leaves edges as they are.
         speck: separate pieces of a matte smaller than this share of its largest piece are removed.
+        solve: ``(image, trimaps (K, H, W), progress) -> alphas``: closed-form matting, or another such as ``SIM.solve_trimaps``.
         progress: called with the share done.
 
     Raises:
@@ -36,7 +43,7 @@ def clean_edges(
     kept = torch.stack([without_specks(alpha, speck) for alpha in alphas]) if len(alphas) else alphas
     if not band:
         return share(kept)
-    return solve_trimaps(image, torch.stack([soft_band(alpha, band) for alpha in kept]) if len(kept) else kept, progress)
+    return solve(image, torch.stack([soft_band(alpha, band) for alpha in kept]) if len(kept) else kept, progress)
 
 
 def soft_band(alpha: Tensor, band: int) -> Tensor:

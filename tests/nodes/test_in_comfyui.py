@@ -22,8 +22,11 @@ from safetensors.torch import save_file
 
 import instmatt_core
 from instmatt_core.cli.matte import EXAMPLE
+from instmatt_core.detect.people import People
+from instmatt_core.matting.cleanup import clean_edges
 from instmatt_core.matting.e2e_him import E2EHIM
 from instmatt_core.matting.instmatt import InstMatt
+from instmatt_core.matting.sim import SIM
 
 ROOT = Path(__file__).parent.parent.parent
 WORKFLOWS = sorted((ROOT / "example_workflows").glob("*.json"))
@@ -57,13 +60,23 @@ def fill(base: Path, python: Path) -> None:
     alpha[100:640, 540:820] = 0
     painted.putalpha(Image.fromarray(alpha))
     painted.save(base / "input" / "painted.png")
-    for name, state in (("made_up", instmatt_state()), ("made_up_e2e", e2e_him_state())):
+    sim, classifier = sim_states()
+    made_up = {"made_up": instmatt_state(), "made_up_e2e": e2e_him_state(), "made_up_sim": sim, "sim-classifier": classifier}
+    for name, state in made_up.items():
         save_file({k: v.contiguous() for k, v in state.items()}, base / "models" / "instmatt" / f"{name}.safetensors")
     subprocess.run([python, "-c", VIDEO, str(EXAMPLE), str(base / "input" / "video.mp4")], check=True)
 
 
 def instmatt_state() -> dict[str, torch.Tensor]:
     return deterministic_state(json.loads((GOLDEN / "instmatt" / "golden" / "manifest.json").read_text("utf-8")))
+
+
+def sim_states() -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Of the matting network and of the classifier."""
+    first, second = (
+        json.loads((GOLDEN / "sim" / "golden" / f"{name}.json").read_text("utf-8")) for name in ("manifest", "manifest_classifier")
+    )
+    return deterministic_state(first), deterministic_state(second)
 
 
 def e2e_him_state() -> dict[str, torch.Tensor]:
@@ -280,6 +293,34 @@ def test_end_to_end(server: ComfyUI) -> None:
     assert len(found) == len(mattes) > 0
     for picture, alpha in zip(found, mattes.alphas, strict=True):
         assert_same_picture(picture[..., 0], as_saved(alpha))
+
+
+def test_sim(server: ComfyUI) -> None:
+    prompt = {
+        "load": node("LoadImage", image="small.png"),
+        "model": node("InstMattLoadMattingModel", weights="made_up_sim.safetensors", system="sim"),
+        "whole": node("InstMattLoadMattingModel", weights="made_up_e2e.safetensors", system="e2e-him"),
+        "detect": node("InstMattDetectPeople", image=["load", 0], detector="people", max_people=20, track=False),
+        "guide": node("InstMattTriMask", image=["load", 0], people=["detect", 0], band=0.025, hair=0.25, painted_person=1),
+        "matte": node("InstMattMatte", image=["load", 0], tri_masks=["guide", 0], model=["model", 0]),
+        "refine": node("InstMattRefine", image=["load", 0], mattes=["matte", 0], model=["model", 0], edge=3, specks=0.0),
+        "large": node("ImageScaleBy", image=["load", 0], upscale_method="bilinear", scale_by=5.0),
+        "end_to_end": node("InstMattEndToEndMatte", image=["large", 0], model=["whole", 0], detail=["model", 0], track=False),
+    }
+    for name in ("matte", "refine", "end_to_end"):
+        prompt[f"{name}_masks"] = node("MaskToImage", mask=[name, 1])
+        prompt[f"{name}_save"] = node("SaveImage", images=[f"{name}_masks", 0], filename_prefix=name)
+    result = server.run(prompt)
+    assert result.status == "success", result.error
+    sim = SIM(*sim_states())
+    image = instmatt_core.read_image(server.base / "input" / "small.png")
+    alphas = sim(image, People()(image))
+    for name, expected in (("matte", alphas), ("refine", clean_edges(image, alphas, band=3, speck=0.0, solve=sim.solve_trimaps))):
+        saved = pictures(server, result.outputs[f"{name}_save"]["images"])
+        assert len(saved) == len(expected) > 0
+        for picture, alpha in zip(saved, expected, strict=True):
+            assert_same_picture(picture[..., 0], as_saved(alpha))
+    assert result.outputs["end_to_end_save"]["images"]
 
 
 def test_a_model_for_another_job_is_refused(server: ComfyUI) -> None:

@@ -13,7 +13,13 @@ from instmatt_core.pipeline import DETECTORS, END_TO_END, MATTING, Pipeline
 from instmatt_core.weights.store import locate, resolve
 
 # The files and packages that are not in this one; a system that is not named here needs none.
-WEIGHTS = {"mask-rcnn": "mask-rcnn", "rf-detr-seg": "rf-detr-seg-medium", "instmatt": "instmatt", "e2e-him": "e2e-him"}
+WEIGHTS = {
+    "mask-rcnn": ["mask-rcnn"],
+    "rf-detr-seg": ["rf-detr-seg-medium"],
+    "instmatt": ["instmatt"],
+    "sim": ["sim", "sim-classifier"],
+    "e2e-him": ["e2e-him"],
+}
 PACKAGES = {
     "rf-detr-seg": ("transformers", 'pip install "instmatt[detectors]"'),
     "detectron2": ("detectron2", "see https://detectron2.readthedocs.io for the command that fits your torch"),
@@ -66,9 +72,10 @@ class Models:
         package, command = PACKAGES.get(name, ("", ""))
         if package and find_spec(package) is None:
             lacks.append(Lack("not installed", f"the package {package}, which {name} needs, is not installed\n  {command}"))
-        if name in WEIGHTS and locate(WEIGHTS[name]) is None:
+        for file in WEIGHTS.get(name, ()):
             try:
-                resolve(WEIGHTS[name], download=False)
+                if locate(file) is None:
+                    resolve(file, download=False)
             except WeightsError as error:
                 lacks.append(Lack("no weights", str(error)))
         return lacks

@@ -62,8 +62,12 @@ class SIM:
 
     def __call__(self, image: Tensor, instances: InstanceMasks, progress: Callable[[float], None] = lambda share: None) -> Tensor:
         """Alphas ``(K, H, W)`` of ``image (3, H, W)``; together at most one at a pixel, save in "paper"."""
-        alphas = trimaps(instances)
-        for k, trimap in enumerate(alphas):
+        return self.solve_trimaps(image, trimaps(instances), progress)
+
+    def solve_trimaps(self, image: Tensor, trimaps: Tensor, progress: Callable[[float], None] = lambda share: None) -> Tensor:
+        """The same from everyone's trimaps ``(K, H, W)``; raises as :meth:`alpha`."""
+        alphas = torch.empty_like(trimaps)
+        for k, trimap in enumerate(trimaps):
             alphas[k] = self.alpha(image, trimap)
             progress((k + 1) / len(alphas))
         return alphas if self.compat == "paper" else share(alphas)
