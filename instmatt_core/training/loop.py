@@ -38,7 +38,11 @@ def build_task(recipe: Recipe, folders: Sequence[Path], pretrained: Path | None)
         from .people import PeopleTask
 
         return PeopleTask(recipe, folders, pretrained)
-    raise UsageError(f"no training task is called {recipe.task!r}; there is people")
+    if recipe.task == "instmatt":
+        from .instmatt import InstMattTask
+
+        return InstMattTask(recipe, folders, pretrained)
+    raise UsageError(f"no training task is called {recipe.task!r}; there are people and instmatt")
 
 
 class Run:
@@ -51,6 +55,7 @@ class Run:
         self.rates = [group.pop("rate") for group in groups]
         self.optimizer = torch.optim.AdamW(groups, lr=0.0, weight_decay=recipe.weight_decay)
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
+        self.frozen = {name for name, p in self.network.named_parameters() if not p.requires_grad}
         self.step = 0
         folder.mkdir(parents=True, exist_ok=True)
         if self.checkpoint.exists():
@@ -100,7 +105,8 @@ class Run:
         share = self.rate(self.step)
         for group, peak in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = peak * share
-        losses = self.task.losses(self.network, batch)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
+            losses = self.task.losses(self.network, batch)
         total = torch.stack(list(losses.values())).sum()
         self.optimizer.zero_grad()
         total.backward()
@@ -110,7 +116,7 @@ class Run:
         decay = min(self.recipe.average, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             for name, value in self.network.state_dict().items():
-                if value.is_floating_point():
+                if value.is_floating_point() and name not in self.frozen:
                     self.average[name].lerp_(value, 1 - decay)
                 else:
                     self.average[name].copy_(value)

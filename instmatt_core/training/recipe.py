@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from ..errors import UsageError
 
 @dataclass(frozen=True)
 class Stage:
-    """``steps`` steps on pictures of ``size`` x ``size`` px, ``batch`` at a time."""
+    """``steps`` steps on pictures of ``size`` x ``size`` px, of ``batch`` scenes at a time."""
 
     steps: int
     size: int
@@ -32,6 +32,9 @@ class Recipe:
         checkpoint_every, sheet_every: steps between checkpoints, and between sheets of samples to look at.
         real: share of pictures that are photographs as they are.
         crowded: folders whose photographs may show passers-by without a matte.
+        network: the settings of the network, for tasks that have any: those of
+            :class:`instmatt_core.matting.instmatt.config.InstMattConfig`.
+        precision: "float32", or "bfloat16" for the convolutions.
     """
 
     task: str
@@ -44,6 +47,8 @@ class Recipe:
     clip: float = 10.0
     real: float = 0.25
     crowded: tuple[str, ...] = ()
+    network: dict[str, Any] = field(default_factory=dict)
+    precision: str = "float32"
     seed: int = 0
     checkpoint_every: int = 100
     sheet_every: int = 500

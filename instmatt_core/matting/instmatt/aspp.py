@@ -10,9 +10,9 @@ DILATIONS = (1, 2, 4, 8)  # of aspp1 (1 x 1) and aspp2 to aspp4 (3 x 3); aspp5 s
 
 
 class ASPP(nn.Module):
-    """Five views of ``(B, 512, H/32, W/32)``, merged to the same shape."""
+    """Five views of ``(B, channels, H/32, W/32)``, merged to the same shape."""
 
-    def __init__(self, channels: int = 512, width: int = 256):
+    def __init__(self, channels: int, width: int):
         super().__init__()
         for index, dilation in enumerate(DILATIONS, 1):
             k = 1 if dilation == 1 else 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .config import InstMattConfig
 from .spectral import SpectralConv, SpectralUpConv
 
 SLOPE = 0.2  # of every leaky ReLU here
@@ -29,24 +30,25 @@ class DecoderBlock(nn.Module):
         return leaky(y + self.upsample(x))
 
 
-def head(channels: int) -> nn.Sequential:
+def head(channels: int, width: int) -> nn.Sequential:
     """Tri-matte logits from a decoder map."""
-    return nn.Sequential(
-        nn.Conv2d(channels, 32, 3, padding=1, bias=False), nn.BatchNorm2d(32), nn.LeakyReLU(SLOPE), nn.Conv2d(32, 3, 3, padding=1)
-    )
+    hidden = nn.Conv2d(channels, width, 3, padding=1, bias=False)
+    return nn.Sequential(hidden, nn.BatchNorm2d(width), nn.LeakyReLU(SLOPE), nn.Conv2d(width, 3, 3, padding=1))
 
 
 class Decoder(nn.Module):
-    """From the map at /32 and the shortcuts to logits at /1, /4 and /8 and the 32-channel feature at /1."""
+    """From the map at /32 and the shortcuts to logits at /1, /4 and /8 and the feature at /1."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: InstMattConfig) -> None:
         super().__init__()
-        self.layer1 = _layer(512, 256, 2)
-        self.layer2 = _layer(256, 128, 3)
-        self.layer3 = _layer(128, 64, 3)
-        self.layer4 = _layer(64, 32, 2)
-        self.conv1, self.bn1 = SpectralUpConv(32, 32), nn.BatchNorm2d(32)
-        self.refine_OS1, self.refine_OS4, self.refine_OS8 = head(32), head(64), head(128)
+        at2, at4, at8, at16, at32 = config.widths
+        first, second, third, last = config.decoder_depths
+        self.layer1 = _layer(at32, at16, first)
+        self.layer2 = _layer(at16, at8, second)
+        self.layer3 = _layer(at8, at4, third)
+        self.layer4 = _layer(at4, at2, last)
+        self.conv1, self.bn1 = SpectralUpConv(at2, at2), nn.BatchNorm2d(at2)
+        self.refine_OS1, self.refine_OS4, self.refine_OS8 = (head(width, config.head) for width in (at2, at4, at8))
 
     def forward(self, x: Tensor, shortcuts: list[Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         half, os4, os8 = self.trunk(x, shortcuts[1:])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .config import InstMattConfig
 from .spectral import SpectralConv
 
 CHANNELS = 6  # normalised RGB, then target, reference and background
@@ -33,16 +34,18 @@ def shortcut(inp: int, out: int) -> nn.Sequential:
 class Encoder(nn.Module):
     """From the 6-channel input ``(B, 6, H, W)`` to the map at /32 and the shortcuts at /1, /2, /4, /8, /16."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: InstMattConfig) -> None:
         super().__init__()
-        self.conv1, self.bn1 = SpectralConv(CHANNELS, 32, 3, 2), nn.BatchNorm2d(32)
-        self.conv2, self.bn2 = SpectralConv(32, 32), nn.BatchNorm2d(32)
-        self.conv3, self.bn3 = SpectralConv(32, 64, 3, 2), nn.BatchNorm2d(64)
-        self.layer1 = _layer(64, 64, 3)
-        self.layer2 = _layer(64, 128, 4)
-        self.layer3 = _layer(128, 256, 4)
-        self.layer_bottleneck = _layer(256, 512, 2)
-        self.shortcut = nn.ModuleList(shortcut(i, o) for i, o in ((CHANNELS, 32), (32, 32), (64, 64), (128, 128), (256, 256)))
+        at2, at4, at8, at16, at32 = config.widths
+        first, second, third, last = config.encoder_depths
+        self.conv1, self.bn1 = SpectralConv(CHANNELS, at2, 3, 2), nn.BatchNorm2d(at2)
+        self.conv2, self.bn2 = SpectralConv(at2, at2), nn.BatchNorm2d(at2)
+        self.conv3, self.bn3 = SpectralConv(at2, at4, 3, 2), nn.BatchNorm2d(at4)
+        self.layer1 = _layer(at4, at4, 1, first)
+        self.layer2 = _layer(at4, at8, 2, second)
+        self.layer3 = _layer(at8, at16, 2, third)
+        self.layer_bottleneck = _layer(at16, at32, 2, last)
+        self.shortcut = nn.ModuleList(shortcut(i, o) for i, o in ((CHANNELS, at2), (at2, at2), (at4, at4), (at8, at8), (at16, at16)))
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         deepest, shortcuts = self.trunk(x)
@@ -58,6 +61,5 @@ class Encoder(nn.Module):
         return self.layer_bottleneck(x4), [branch(m) for branch, m in zip(branches, (x1, x2, x3, x4), strict=True)]
 
 
-def _layer(inp: int, out: int, blocks: int) -> nn.Sequential:
-    first = EncoderBlock(inp, out, 1 if inp == out else 2)
-    return nn.Sequential(first, *(EncoderBlock(out, out) for _ in range(blocks - 1)))
+def _layer(inp: int, out: int, stride: int, blocks: int) -> nn.Sequential:
+    return nn.Sequential(EncoderBlock(inp, out, stride), *(EncoderBlock(out, out) for _ in range(blocks - 1)))

@@ -26,7 +26,7 @@ DOWN_HALO, UP_HALO, FULL_HALO = 32, 40, 16  # px that the strips of _down, _up a
 class Coarse(NamedTuple):
     """What is known of an instance at /4 and /8.
 
-    ``at4 (1, 64, H/4, W/4)`` is the decoder's map, ``os4`` and ``os8`` are logits ``(1, 3, ...)``.
+    ``at4 (1, C, H/4, W/4)`` is the decoder's map, ``os4`` and ``os8`` are logits ``(1, 3, ...)``.
     """
 
     at4: Tensor
@@ -52,7 +52,7 @@ class Generator(nn.Module):
             for module in part.modules():
                 if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
                     module.to(dtype)
-        self.dtype = dtype
+        self.dtype, self.config = dtype, network.config
 
     def coarse(self, image: Tensor, tri_mask: Tensor, rows: int) -> Coarse:
         """Everything but the full-size step, for a normalised ``image (3, H, W)`` and ``tri_mask (3, H, W)``.
@@ -61,7 +61,7 @@ class Generator(nn.Module):
         """
         size = (image.shape[1], image.shape[2])
         encoder, decoder = self.encoder, self.decoder
-        x2 = _map(image, 64, size, 4, self.dtype)
+        x2 = _map(image, self.config.widths[1], size, 4, self.dtype)
         for strip in strips(size, rows):
             seen = strip.grown(DOWN_HALO, size)
             x2[strip.at(4).index] = self._down(_join(image, tri_mask, seen))[strip.within(seen).at(4).index]
@@ -72,7 +72,7 @@ class Generator(nn.Module):
         at8 = _decode(decoder.layer2, at8).add_(_branch(encoder.shortcut[3], x3))
         os8 = _head(decoder.refine_OS8, at8.float())
         del x3, x4, deepest
-        at4, os4 = _map(image, 64, size, 4), _map(image, 3, size, 4)
+        at4, os4 = _map(image, self.config.widths[1], size, 4), _map(image, 3, size, 4)
         for strip in strips(size, rows):
             seen = strip.grown(UP_HALO, size)
             part = _decode(decoder.layer3, at8[seen.at(8).index]).add_(_branch(encoder.shortcut[2], x2[seen.at(4).index])).float()
@@ -88,7 +88,7 @@ class Generator(nn.Module):
             at4: :attr:`Coarse.at4` in ``area.grown(FULL_HALO, ...)``.
 
         Returns:
-            Logits ``(1, 3, h, w)`` and feature ``(1, 32, h, w)``.
+            Logits ``(1, 3, h, w)`` and feature ``(1, C, h, w)``.
         """
         seen = area.grown(FULL_HALO, (image.shape[1], image.shape[2]))
         x = _join(image, tri_mask, seen)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ...weights.check import load_strictly
 from .aspp import ASPP
+from .config import InstMattConfig
 from .decoder import Decoder
 from .encoder import Encoder
 from .refiner import Refiner
@@ -21,7 +22,7 @@ STRIDE = 32  # sides of the input must be multiples of it
 @dataclass(frozen=True)
 class TriMatte:
     """Target, reference and background alphas ``(B, 3, H, W)`` in [0, 1] as seen at three sizes, and the decoder's feature
-    ``(B, 32, H, W)``."""
+    ``(B, C, H, W)``."""
 
     os1: Tensor
     os4: Tensor
@@ -32,12 +33,13 @@ class TriMatte:
 class InstMattNetwork(nn.Module):
     """The whole network, with the authors' state-dict keys. ``forward`` is the first stage; ``refiner`` is the second."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: InstMattConfig = InstMattConfig()) -> None:
         super().__init__()
-        self.encoder = Encoder()
-        self.aspp = ASPP()
-        self.decoder = Decoder()
-        self.refiner = Refiner()
+        self.config = config
+        self.encoder = Encoder(config)
+        self.aspp = ASPP(config.widths[-1], config.aspp)
+        self.decoder = Decoder(config)
+        self.refiner = Refiner(config)
 
     def forward(self, image: Tensor, tri_masks: Tensor) -> TriMatte:
         """Tri-mattes of pictures ``(B, 3, H, W)``, normalised, and tri-masks ``(B, 3, H, W)``; H and W multiples of 32."""
@@ -56,12 +58,12 @@ def enlarge(logits: Tensor, factor: int) -> Tensor:
     return F.interpolate(logits, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
-def build(state: Mapping[str, Tensor]) -> InstMattNetwork:
+def build(state: Mapping[str, Tensor], config: InstMattConfig = InstMattConfig()) -> InstMattNetwork:
     """The network with these weights, in evaluation mode.
 
     Raises:
         WeightsError: the state dict is of another network; the message lists what differs.
     """
-    network = InstMattNetwork()
+    network = InstMattNetwork(config)
     load_strictly(network, state, "instmatt")
     return network.eval()

@@ -34,7 +34,7 @@ class FastRefiner(nn.Module):
         assert isinstance(first, nn.Conv2d)
         assert isinstance(second, nn.Conv2d)
         assert bias is not None
-        target, reference = first.weight[:, :16], first.weight[:, 16:32]
+        target, reference, _, _ = first.weight.split(3 * [refiner.split.out_channels // 3] + [3], 1)
         self.split = nn.ModuleList(_plain(w, b) for w, b in zip(refiner.split.weight.chunk(3), bias.chunk(3), strict=True))
         self.own = _plain(torch.cat((2 * target - reference, reference), 1), None)
         self.shared = _plain(first.weight, first.bias)
@@ -105,7 +105,7 @@ def refine_pass(
     Args:
         image: ``(3, H, W)``, normalised.
         alphas: ``(K, 3, H, W)`` tri-mattes; overwritten.
-        features: K maps ``(32, H, W)``.
+        features: K maps ``(C, H, W)``.
         visits: for each window the areas to refine, in order; they lie at least :data:`REACH` px from the map's edges.
         written: bool ``(K,)``, whose tri-mattes to overwrite; the others are context.
         counted: bool ``(K, H, W)``, where changes count; everywhere if None.

@@ -38,7 +38,7 @@ class TriMattes:
     Attributes:
         alphas: ``(K, 3, H, W)``: target, reference, background.
         unknown: bool ``(K, H, W)``, where the refiner's word counts.
-        features: K maps ``(32, H, W)``; in "default", zeros far from ``unknown``.
+        features: K maps ``(C, H, W)``; in "default", zeros far from ``unknown``.
         image: ``(3, H, W)``, normalised.
         size: height and width of the picture without its margin.
     """
@@ -146,6 +146,7 @@ class InstMatt:
         budget = self.memory_mb * 1e6 / 2  # one half for the maps at work, the other for those that wait
         rows = strip_rows(size, budget)
         shelf = Shelf(budget, self.device)
+        at2, at4 = self._generator.config.widths[:2]
         with torch.inference_mode():
             alphas = picture.new_empty(len(guides), 3, *size)
             unknown = torch.empty(len(guides), *size, dtype=torch.bool, device=self.device)
@@ -154,14 +155,14 @@ class InstMatt:
                 made = self._generator.coarse(picture, pad(guide).to(self.device), COARSE * rows)
                 fused, finest = fuse_coarse(activate(enlarge(made.os4, 4)), activate(enlarge(made.os8, 8)))
                 alphas[k], unknown[k] = fused[0], finest[0]
-                quarters.append(shelf.new(64, (size[0] // 4, size[1] // 4)))
+                quarters.append(shelf.new(at4, (size[0] // 4, size[1] // 4)))
                 quarters[k][whole.at(4).index] = made.at4[0]
                 progress(0.7 * (k + 1) / len(guides))
             areas = self._areas(unknown, rows)
             features = []
             for k, (guide, quarter) in enumerate(zip(guides, quarters, strict=True)):
                 padded = pad(guide).to(self.device)
-                features.append(shelf.new(32, size))
+                features.append(shelf.new(at2, size))
                 for area in areas:
                     seen = area.grown(FULL_HALO, size).at(4)
                     os1, feature = self._generator.full(picture, padded, quarter[seen.index][None], area)
