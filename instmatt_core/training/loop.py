@@ -2,6 +2,9 @@
 
 Nothing in a run depends on anything but the recipe, the data and the step: the scenes are numbered, and a checkpoint holds
 weights, their average and the optimizer's state. A run that was killed goes on from its last checkpoint and gives the same.
+
+Hugging Face accelerate says where things are: on one process's CPU or GPU, or, started by ``accelerate launch``, on several GPUs
+or machines that share the run's folder; each step's batch is then divided among them.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import safe_open
@@ -24,11 +27,15 @@ from torch.utils.data import DataLoader
 from ..errors import UsageError, WeightsError
 from ..image import write_bytes, write_png
 from .recipe import Recipe
+from .task import Batch, Task
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 Report = Callable[[int, dict[str, float]], None]
 
 
-def build_task(recipe: Recipe, folders: Sequence[Path], pretrained: Path | None) -> Any:
+def build_task(recipe: Recipe, folders: Sequence[Path], pretrained: Path | None) -> Task:
     """The task that a recipe names.
 
     Raises:
@@ -42,36 +49,53 @@ def build_task(recipe: Recipe, folders: Sequence[Path], pretrained: Path | None)
         from .instmatt import InstMattTask
 
         return InstMattTask(recipe, folders, pretrained)
-    raise UsageError(f"no training task is called {recipe.task!r}; there are people and instmatt")
+    if recipe.task == "instmatt-refiner":
+        from .instmatt import RefinerTask
+
+        return RefinerTask(recipe, folders, pretrained)
+    raise UsageError(f"no training task is called {recipe.task!r}; there are people, instmatt and instmatt-refiner")
+
+
+def new_accelerator() -> Accelerator:
+    """Where to train.
+
+    Raises:
+        UsageError: accelerate is not installed.
+    """
+    try:
+        from accelerate import Accelerator, DataLoaderConfiguration, DistributedDataParallelKwargs
+    except ImportError as error:
+        raise UsageError("training needs accelerate; install it with: pip install instmatt[train]") from error
+    parts = DataLoaderConfiguration(split_batches=True)  # a recipe's batch is that of all processes together
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # what a batch without people leaves out
+    return Accelerator(mixed_precision="no", dataloader_config=parts, kwargs_handlers=[unused])
 
 
 class Run:
-    """A training run in a folder: ``checkpoint.safetensors``, ``log.csv``, ``sheet_STEP.png``."""
+    """A training run in a folder: ``checkpoint.safetensors``, ``log.csv``, ``validation.csv``, ``sheet_STEP.png``."""
 
-    def __init__(self, task: Any, recipe: Recipe, folder: Path, workers: int = 1):
+    def __init__(self, task: Task, recipe: Recipe, folder: Path, workers: int = 1):
         self.task, self.recipe, self.folder, self.workers = task, recipe, folder, workers
-        self.network: nn.Module = task.network.to(memory_format=torch.channels_last)
+        self.accelerator = new_accelerator()
+        self.network = task.network.to(self.accelerator.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         groups = task.groups()
         self.rates = [group.pop("rate") for group in groups]
         self.optimizer = torch.optim.AdamW(groups, lr=0.0, weight_decay=recipe.weight_decay)
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
-        self.frozen = {name for name, p in self.network.named_parameters() if not p.requires_grad}
+        self.fixed = {name for name, parameter in self.network.named_parameters() if not parameter.requires_grad}
         self.step = 0
         folder.mkdir(parents=True, exist_ok=True)
         if self.checkpoint.exists():
             self._resume()
+        self.model: nn.Module = self.accelerator.prepare_model(self.network)
 
     @property
     def checkpoint(self) -> Path:
         return self.folder / "checkpoint.safetensors"
 
-    @property
-    def log(self) -> Path:
-        return self.folder / "log.csv"
-
     def train(self, report: Report = lambda step, values: None, until: int | None = None) -> None:
         """Go on to step ``until``, by default to the end of the recipe."""
-        self.network.train()
+        self.model.train()
         until = min(until or self.recipe.steps, self.recipe.steps)
         started = time.perf_counter()
         for batch in self._batches(until):
@@ -79,12 +103,10 @@ class Run:
             self.step += 1
             values["seconds"] = time.perf_counter() - started
             started = time.perf_counter()
-            report(self.step, values)
-            self._log(values)
-            if self.step % self.recipe.checkpoint_every == 0 or self.step == until:
-                self.save()
-            if self.step % self.recipe.sheet_every == 0:
-                write_png(self.folder / f"sheet_{self.step:06d}.png", self.task.sheet(self.average))
+            if self.accelerator.is_main_process:
+                report(self.step, values)
+                self._write_down(values, self.step == until)
+            self.accelerator.wait_for_everyone()
 
     def rate(self, step: int) -> float:
         """Share of the peak learning rate: linear warm-up, then half a cosine."""
@@ -92,44 +114,52 @@ class Run:
             return (step + 1) / self.recipe.warm_up
         return 0.5 + 0.5 * math.cos(math.pi * (step - self.recipe.warm_up) / max(1, self.recipe.steps - self.recipe.warm_up))
 
-    def _batches(self, until: int) -> Iterator[dict[str, Tensor]]:
+    def _batches(self, until: int) -> Iterator[Batch]:
         first = seen = 0
         for stage in self.recipe.stages:
             begin, end = max(self.step, first), min(until, first + stage.steps)
             if begin < end:
                 data = self.task.data(stage, seen + (begin - first) * stage.batch, (end - begin) * stage.batch)
-                yield from DataLoader(data, stage.batch, num_workers=self.workers, prefetch_factor=4 if self.workers else None)
+                loader = DataLoader(data, stage.batch, num_workers=self.workers, prefetch_factor=4 if self.workers else None)
+                yield from self.accelerator.prepare_data_loader(loader)
             first, seen = first + stage.steps, seen + stage.steps * stage.batch
 
-    def _one_step(self, batch: dict[str, Tensor]) -> dict[str, float]:
+    def _one_step(self, batch: Batch) -> dict[str, float]:
         share = self.rate(self.step)
         for group, peak in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = peak * share
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
-            losses = self.task.losses(self.network, batch)
+        with torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
+            losses = self.task.losses(self.model, batch)
         total = torch.stack(list(losses.values())).sum()
         self.optimizer.zero_grad()
-        total.backward()
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
+        self.accelerator.backward(total)
+        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         if torch.isfinite(norm):  # a broken batch must not break the weights
             self.optimizer.step()
-        decay = min(self.recipe.average, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for name, value in self.network.state_dict().items():
-                if value.is_floating_point() and name not in self.frozen:
-                    self.average[name].lerp_(value, 1 - decay)
-                else:
-                    self.average[name].copy_(value)
-        return {"total": total.item(), **{k: v.item() for k, v in losses.items()}, "norm": norm.item()}
+        self._follow()
+        values = torch.stack([total, *losses.values(), norm]).detach()
+        values = self.accelerator.reduce(values, "mean")
+        return dict(zip(("total", *losses, "norm"), values.tolist(), strict=True))
 
-    def _log(self, values: dict[str, float]) -> None:
-        row = {"step": self.step, **{k: round(v, 5) for k, v in sorted(values.items())}}
-        fresh = not self.log.exists()
-        with self.log.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(row))
-            if fresh:
-                writer.writeheader()
-            writer.writerow(row)
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Move the average a step towards the weights."""
+        decay = min(self.recipe.average, (1 + self.step) / (10 + self.step))
+        for name, value in self.network.state_dict().items():
+            # What the optimizer leaves alone follows at once: u and v of a spectral norm, say, must fit together.
+            if value.is_floating_point() and name not in self.fixed:
+                self.average[name].lerp_(value, 1 - decay)
+            else:
+                self.average[name].copy_(value)
+
+    def _write_down(self, values: dict[str, float], last: bool) -> None:
+        append(self.folder / "log.csv", self.step, values)
+        if self.recipe.validate_every and (self.step % self.recipe.validate_every == 0 or last):
+            append(self.folder / "validation.csv", self.step, self.task.validate(self.average))
+        if self.step % self.recipe.sheet_every == 0:
+            write_png(self.folder / f"sheet_{self.step:06d}.png", self.task.sheet(self.average))
+        if self.step % self.recipe.checkpoint_every == 0 or last:  # after the rest: what came before it is not done again
+            self.save()
 
     def save(self) -> None:
         """Write the checkpoint, whole or not at all."""
@@ -143,15 +173,14 @@ class Run:
 
     def _resume(self) -> None:
         parts: dict[str, dict[str, Tensor]] = {"network": {}, "average": {}, "optimizer": {}}
-        with safe_open(self.checkpoint, "pt") as file:
+        with safe_open(self.checkpoint, "pt", device=str(self.accelerator.device)) as file:
             self.step = int(file.metadata()["step"])
             for key in file.keys():  # noqa: SIM118 - not a dict
                 part, name = key.split("/", 1)
                 parts[part][name] = file.get_tensor(key)
-        if self.log.exists():  # what was done after the checkpoint will be done again
-            header, *rows = self.log.read_text(encoding="utf-8").splitlines(keepends=True)
-            kept = [row for row in rows if int(row.split(",", 1)[0]) <= self.step]
-            write_bytes(self.log, "".join((header, *kept)).encode())
+        if self.accelerator.is_main_process:
+            for log in ("log.csv", "validation.csv"):
+                truncate(self.folder / log, self.step)
         self.network.load_state_dict(parts["network"])
         self.average = parts["average"]
         state: dict[int, dict[str, Tensor]] = {}
@@ -162,15 +191,35 @@ class Run:
 
     def export(self, path: Path, licence: str) -> None:
         """Write the averaged weights as float16; the metadata say what they are and how they came about."""
-        half = {k: v.half().contiguous() for k, v in self.average.items() if not k.endswith("num_batches_tracked")}
+        weights = self.task.weights(self.average)
+        half = {k: (v.half() if v.is_floating_point() else v).contiguous() for k, v in weights.items()}
         broken = [k for k, v in half.items() if not torch.isfinite(v).all()]
         if broken:
             raise WeightsError(f"{path}: not written, float16 cannot hold {', '.join(broken)}")
         metadata = {
-            "system": self.recipe.task,
+            "system": self.task.system,
             "step": str(self.step),
             "recipe": json.dumps(self.recipe, default=vars),
             "trained_on": ", ".join(folder.name for folder in self.task.folders),
             "licence": licence,
         }
         write_bytes(path, save(half, metadata))
+
+
+def append(path: Path, step: int, values: dict[str, float]) -> None:
+    """Add a row to a CSV file; the first comes with a header."""
+    row = {"step": step, **{k: round(v, 5) for k, v in sorted(values.items())}}
+    fresh = not path.exists()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(row))
+        if fresh:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def truncate(path: Path, step: int) -> None:
+    """Drop the rows after ``step``: what was done after the checkpoint will be done again."""
+    if path.exists():
+        header, *rows = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [row for row in rows if int(row.split(",", 1)[0]) <= step]
+        write_bytes(path, "".join((header, *kept)).encode())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -66,4 +68,16 @@ def tri_matte(predicted: Tensor, true: Tensor, colours: Tensor) -> dict[str, Ten
 def over_scales(predicted: tuple[Tensor, Tensor, Tensor], true: Tensor, colours: Tensor) -> dict[str, Tensor]:
     """The four terms, (2 at /1 + 1 at /4 + 1 at /8) / 5."""
     each = [tri_matte(p, true, colours) for p in predicted]
-    return {name: sum(scale * terms[name] for scale, terms in zip(SCALES, each, strict=True)) / 5 for name in each[0]}  # type: ignore[misc]
+    scales = true.new_tensor(SCALES) / 5
+    return {name: torch.stack([terms[name] for terms in each]) @ scales for name in each[0]}
+
+
+def everyone(predicted: Tensor) -> Tensor:
+    """mean |sum_k T_k + mean_k B_k - 1| of everyone's tri-mattes ``(K, 3, H, W)`` (InstMatt, section 3.4)."""
+    return (predicted[:, 0].sum(0) + predicted[:, 2].mean(0) - 1).abs().mean()
+
+
+def refinement(passes: Sequence[Tensor], true: Tensor, colours: Tensor) -> dict[str, Tensor]:
+    """The four terms and :func:`everyone`, averaged over the refiner's passes, each ``(K, 3, H, W)``, of one scene."""
+    each = [tri_matte(made, true, colours) | {"everyone": everyone(made)} for made in passes]
+    return {name: torch.stack([terms[name] for terms in each]).mean() for name in each[0]}

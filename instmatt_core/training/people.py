@@ -19,12 +19,11 @@ from ..detect.people.network import CENTRE_STRIDE, MASK_STRIDE, OUTPUT_STRIDE, P
 from ..image import as_image
 from ..instances import InstanceMattes
 from .recipe import Recipe, Stage
+from .task import Batch, Task
 
 CELLS = 3  # places from which each person's mask is drawn in training: the centre, and others near it
 MOST_PEOPLE = 9  # in one scene
 LABEL_FROM = 0.4  # where people may be without a matte, a centre as likely as this is not held to be wrong
-
-Batch = dict[str, Tensor]
 
 
 class Targets(Dataset[Batch]):
@@ -106,11 +105,13 @@ def mask_loss(logits: Tensor, target: Tensor) -> Tensor:
     return dice_loss(logits, target) + 0.5 * (entropy.sum((1, 2)) / size).mean()
 
 
-class PeopleTask:
-    """What the training loop needs to know: the network, its data, its loss, and what to look at."""
+class PeopleTask(Task):
+    """See :class:`Task`."""
+
+    system = "people"
 
     def __init__(self, recipe: Recipe, folders: Sequence[Path], pretrained: Path | None):
-        self.recipe, self.folders = recipe, folders
+        super().__init__(recipe, folders)
         self.network = PeopleNetwork()
         if pretrained:
             from safetensors.torch import load_file

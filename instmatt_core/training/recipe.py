@@ -24,12 +24,13 @@ class Recipe:
     """What decides a run, together with the data.
 
     Attributes:
-        task: what is trained, a name in :data:`instmatt_core.training.loop.TASKS`.
+        task: what is trained, a name that :func:`instmatt_core.training.loop.build_task` knows.
         stages: one after the other, under one learning rate schedule.
         rate: peak learning rate of new layers; ``backbone_rate`` of pretrained ones. Linear warm-up, then cosine to zero.
         average: decay per step of the moving average of the weights, which is what is measured and shipped.
         clip: largest norm of the gradient.
-        checkpoint_every, sheet_every: steps between checkpoints, and between sheets of samples to look at.
+        checkpoint_every, sheet_every, validate_every: steps between checkpoints, between sheets of samples to look at, and between
+            measurements on people kept aside; 0 for no measurements.
         real: share of pictures that are photographs as they are.
         crowded: folders whose photographs may show passers-by without a matte.
         network: the settings of the network, for tasks that have any: those of
@@ -52,6 +53,7 @@ class Recipe:
     seed: int = 0
     checkpoint_every: int = 100
     sheet_every: int = 500
+    validate_every: int = 0
 
     @property
     def steps(self) -> int:
@@ -72,6 +74,7 @@ def read_recipe(path: Path) -> Recipe:
         values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
         values["stages"] = tuple(Stage(**stage) for stage in values.get("stages", ()))
         values["crowded"] = tuple(values.get("crowded", ()))
+        values["network"] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.get("network", {}).items()}
         return Recipe(**values)
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path}: cannot be read as a recipe ({error})") from error

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -17,7 +21,7 @@ class InstMattConfig:
         decoder_depths: of ``layer1`` to ``layer4``.
         aspp: of each of the five views of the pyramid.
         head: inside the tri-matte heads.
-        refiner: of each third of what ``split`` returns; ``merge`` is twice as wide.
+        refiner: of each third of what ``split`` returns; ``merge`` is twice as wide. 0 for no refiner.
     """
 
     widths: tuple[int, ...] = (32, 64, 128, 256, 512)
@@ -26,3 +30,30 @@ class InstMattConfig:
     aspp: int = 256
     head: int = 32
     refiner: int = 16
+
+
+AUTHORS = InstMattConfig()
+
+
+def config_of(state: Mapping[str, Tensor]) -> InstMattConfig:
+    """How large the network is that a state dict is of; the authors' where that cannot be told."""
+
+    def width(key: str) -> int:
+        return state[key].shape[0]
+
+    def depth(layer: str) -> int:
+        return 1 + max(int(found[1]) for key in state if (found := re.match(rf"{layer}\.(\d+)\.", key)))
+
+    encoder, decoder = ("layer1", "layer2", "layer3", "layer_bottleneck"), ("layer1", "layer2", "layer3", "layer4")
+    try:
+        widths = [width(f"encoder.{name}.module.weight_bar") for name in ("conv1", "conv3", *(f"{layer}.0.conv1" for layer in encoder[1:]))]
+        return InstMattConfig(
+            tuple(widths),
+            tuple(depth(rf"encoder\.{layer}") for layer in encoder),
+            tuple(depth(rf"decoder\.{layer}") for layer in decoder),
+            width("aspp.aspp1.weight"),
+            width("decoder.refine_OS1.0.weight"),
+            width("refiner.split.weight") // 3 if any(key.startswith("refiner.") for key in state) else 0,
+        )
+    except (KeyError, ValueError, IndexError):
+        return AUTHORS

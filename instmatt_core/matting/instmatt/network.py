@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ...weights.check import load_strictly
 from .aspp import ASPP
-from .config import InstMattConfig
+from .config import AUTHORS, InstMattConfig, config_of
 from .decoder import Decoder
 from .encoder import Encoder
 from .refiner import Refiner
@@ -33,13 +33,14 @@ class TriMatte:
 class InstMattNetwork(nn.Module):
     """The whole network, with the authors' state-dict keys. ``forward`` is the first stage; ``refiner`` is the second."""
 
-    def __init__(self, config: InstMattConfig = InstMattConfig()) -> None:
+    def __init__(self, config: InstMattConfig = AUTHORS) -> None:
         super().__init__()
         self.config = config
         self.encoder = Encoder(config)
         self.aspp = ASPP(config.widths[-1], config.aspp)
         self.decoder = Decoder(config)
-        self.refiner = Refiner(config)
+        if config.refiner:
+            self.refiner = Refiner(config)
 
     def forward(self, image: Tensor, tri_masks: Tensor) -> TriMatte:
         """Tri-mattes of pictures ``(B, 3, H, W)``, normalised, and tri-masks ``(B, 3, H, W)``; H and W multiples of 32."""
@@ -58,12 +59,12 @@ def enlarge(logits: Tensor, factor: int) -> Tensor:
     return F.interpolate(logits, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
-def build(state: Mapping[str, Tensor], config: InstMattConfig = InstMattConfig()) -> InstMattNetwork:
-    """The network with these weights, in evaluation mode.
+def build(state: Mapping[str, Tensor]) -> InstMattNetwork:
+    """The network with these weights, of the size that they tell, in evaluation mode.
 
     Raises:
         WeightsError: the state dict is of another network; the message lists what differs.
     """
-    network = InstMattNetwork(config)
+    network = InstMattNetwork(config_of(state))
     load_strictly(network, state, "instmatt")
     return network.eval()

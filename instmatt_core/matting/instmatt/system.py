@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ...errors import GuidanceError
+from ...errors import GuidanceError, UsageError
 from ...guidance import tri_masks
 from ...instances import InstanceMasks, TriMasks, mask_boxes, share
 from ..conventions import dtype_of, normalise
@@ -59,7 +59,8 @@ class InstMatt:
     """Matting step; call it with a picture and people. May be called from several threads.
 
     Args:
-        state: the network's state dict, with the authors' keys.
+        state: the network's state dict, with the authors' keys; of any size, see :class:`.config.InstMattConfig`. Without a refiner's
+            tensors the first stage's mattes are the result.
         compat: "paper" repeats the authors' inference script to the last accident; docs/instmatt.md lists the differences.
         device: where the network runs.
         memory_mb: about how much memory working maps may take; what does not fit waits in temporary files. With less than some 100
@@ -89,7 +90,7 @@ class InstMatt:
         network = build(state).to(device)
         self.compat, self.device, self.memory_mb, self.max_side = compat, torch.device(device), memory_mb, max_side
         self._generator = Generator(network, dtype)
-        self._refiner = FastRefiner(network.refiner)
+        self._refiner = FastRefiner(network.refiner) if network.config.refiner else None
 
     def __call__(self, image: Tensor, instances: InstanceMasks, progress: Callable[[float], None] = lambda share: None) -> Tensor:
         """Alphas ``(K, H, W)`` of ``image (3, H, W)``."""
@@ -132,6 +133,8 @@ class InstMatt:
         return share(self.refine(first, alphas, lambda done: progress(0.6 + 0.4 * done)))
 
     def _matte(self, image: Tensor, guides: Tensor, progress: Callable[[float], None]) -> Tensor:
+        if self._refiner is None:
+            return self._tri_matte(image, guides, progress).targets
         first = self._tri_matte(image, guides, lambda done: progress(0.6 * done))
         return self.refine(first, None, lambda done: progress(0.6 + 0.4 * done))
 
@@ -181,6 +184,8 @@ class InstMatt:
         return round_what(widened(unknown.any(0), AROUND), whole, rows, 2 * FULL_HALO, 4)
 
     def _refine(self, start: TriMattes, progress: Callable[[float], None]) -> Tensor:
+        if self._refiner is None:
+            raise UsageError("these weights are of the first stage only and cannot refine")
         with torch.inference_mode():
             good = ~duplicates(start.alphas[:, 0])
             targets = start.alphas[:, 0].clone()

@@ -1,0 +1,123 @@
+"""What a matting network is shown in training: a crop of a scene round somebody's outline, with spoiled masks, and the truth."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+from numpy.random import Generator
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ..data.synthesis import Composer, Scene
+from .spoil import spoil
+from .task import Batch
+
+VIEWS = 2  # crops of each scene, each round somebody else if there are several
+SCENE = 2  # a scene's sides are so many times a crop's
+MOST_PEOPLE = 4  # in a crop with everybody
+LEAST_VISIBLE = 0.005  # of the crop; who shows less in it is left out
+
+Window = tuple[slice, slice]
+
+
+class Views(Dataset[Batch]):
+    """Crops of scenes from number ``start`` on, each with one target; see :func:`view`, stacked to ``(VIEWS, ...)``."""
+
+    def __init__(self, composer: Composer, size: int, start: int, length: int):
+        self.composer, self.size, self.start, self.length = composer, size, start, length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> Batch:
+        cv2.setNumThreads(1)
+        number = self.start + index
+        return self.crops(inhabited(self.composer, number), np.random.default_rng([self.composer.seed, number, 2]))
+
+    def crops(self, scene: Scene, rng: Generator) -> Batch:
+        chosen = rng.permutation(len(scene.alphas))
+        views = []
+        for i in range(VIEWS):
+            alphas = scene.alphas[first(int(chosen[i % len(chosen)]), len(chosen))]
+            window = near_outline(alphas[0], self.size, rng)
+            views.append(view(scene.image, alphas, spoil(alphas, rng), window))
+        return {name: torch.stack([v[name] for v in views]) for name in views[0]}
+
+
+class Crowds(Views):
+    """As :class:`Views`, but one crop of each scene with everybody in it as a target, ``(MOST_PEOPLE, ...)``, and their ``count``."""
+
+    def crops(self, scene: Scene, rng: Generator) -> Batch:
+        window = near_outline(scene.alphas[rng.integers(len(scene.alphas))], self.size, rng)
+        visible = (scene.alphas[(slice(None), *window)] > 127).mean((1, 2)) > LEAST_VISIBLE
+        alphas = scene.alphas[visible if visible.any() else slice(1)][:MOST_PEOPLE]
+        masks = spoil(alphas, rng, leave_out=0)
+        views = [view(scene.image, alphas[order], masks[order], window) for order in (first(k, len(alphas)) for k in range(len(alphas)))]
+        filled = views + views[-1:] * (MOST_PEOPLE - len(views))
+        return {name: torch.stack([v[name] for v in filled]) for name in filled[0]} | {"count": torch.tensor(len(views))}
+
+
+def inhabited(composer: Composer, number: int) -> Scene:
+    """The scene of that number; or if nobody is in it, another one."""
+    scene = composer[number]
+    while not len(scene.alphas):
+        number += 1 << 32
+        scene = composer[number]
+    return scene
+
+
+def first(target: int, count: int) -> np.ndarray:
+    """The order of ``count`` people in which ``target`` comes first."""
+    return np.r_[target, np.delete(np.arange(count), target)]
+
+
+def view(image: np.ndarray, alphas: np.ndarray, masks: np.ndarray, window: Window) -> Batch:
+    """A window of a scene as one person's network sees it, all uint8.
+
+    Args:
+        image: ``(H, W, 3)`` uint8.
+        alphas: true ones ``(K, H, W)`` uint8, the target's first; ``masks (K, H, W)`` bool likewise.
+
+    Returns:
+        ``image (3, S, S)``; ``guide (3, S, S)``, the tri-mask; ``true (3, S, S)``, the tri-matte; ``colours (3, 3, S, S)`` of target,
+        reference and background.
+    """
+    seen = image[window]
+    true = tri(alphas[(slice(None), *window)])
+    guide = tri(masks[(slice(None), *window)] * np.uint8(255))
+    parts = {"image": seen.transpose(2, 0, 1), "guide": guide, "true": true, "colours": colours(seen, true)}
+    return {name: torch.from_numpy(np.ascontiguousarray(part)) for name, part in parts.items()}
+
+
+def near_outline(alpha: np.ndarray, size: int, rng: Generator) -> Window:
+    """A square window whose middle lies somewhere near the outline of ``alpha (H, W)``."""
+    solid = (alpha > 127).astype(np.uint8)
+    edge = np.argwhere(cv2.morphologyEx(solid, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)))
+    y, x = edge[rng.integers(len(edge))] if len(edge) else np.array(alpha.shape) // 2
+    y, x = (int(v + rng.integers(-size // 3, size // 3 + 1) - size // 2) for v in (y, x))
+    y, x = (min(max(v, 0), side - size) for v, side in zip((y, x), alpha.shape, strict=True))
+    return slice(y, y + size), slice(x, x + size)
+
+
+def tri(alphas: np.ndarray) -> np.ndarray:
+    """Target (the first), reference (the others) and background ``(3, H, W)`` uint8 of people ``(K, H, W)`` uint8."""
+    total = np.minimum(alphas.sum(0, dtype=np.int32), 255)
+    return np.stack((alphas[0], total - alphas[0], 255 - total)).astype(np.uint8)
+
+
+def colours(image: np.ndarray, alphas: np.ndarray) -> np.ndarray:
+    """About which colour ``(C, 3, H, W)`` uint8 each of ``alphas (C, H, W)`` uint8 has: the picture's where it is opaque, and what
+    is opaque near by elsewhere. Only weighs errors, for which this is good enough."""
+    found = []
+    for alpha in alphas:
+        weight = (alpha.astype(np.float32) / 255) ** 4 + 1e-4
+        weighted = cv2.GaussianBlur(image * weight[..., None], (0, 0), 6)
+        near = weighted / cv2.GaussianBlur(weight, (0, 0), 6)[..., None]
+        found.append(np.where(alpha[..., None] > 242, image, near.round()).transpose(2, 0, 1))
+    return np.stack(found).astype(np.uint8)
+
+
+def as_float(part: Tensor) -> Tensor:
+    """uint8 as float in [0, 1]."""
+    return part.float() / 255

@@ -1,0 +1,55 @@
+"""What the training loop needs to know of a task: the network, its data, how wrong it is, and what to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from .recipe import Recipe, Stage
+
+Batch = dict[str, Tensor]
+State = Mapping[str, Tensor]
+
+
+class Task:
+    """Base of all tasks.
+
+    Attributes:
+        system: which system's weights are trained.
+        folders: the caches of cut-outs that scenes are composed from.
+        network: on the CPU. What has ``requires_grad`` off stays as it is.
+    """
+
+    system: str
+    network: nn.Module
+
+    def __init__(self, recipe: Recipe, folders: Sequence[Path]):
+        self.recipe, self.folders = recipe, folders
+
+    def groups(self) -> list[dict[str, Any]]:
+        """The optimizer's groups of parameters, each with its peak ``rate``."""
+        return [{"params": [p for p in self.network.parameters() if p.requires_grad], "rate": self.recipe.rate}]
+
+    def data(self, stage: Stage, start: int, length: int) -> Dataset[Batch]:
+        """``length`` items from number ``start`` on: the same number is always the same item."""
+        raise NotImplementedError
+
+    def losses(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """The parts of the loss; their sum is what is minimised. ``network`` is :attr:`network`, or a wrapper of it."""
+        raise NotImplementedError
+
+    def sheet(self, state: State) -> Tensor:
+        """A picture ``(3, H, W)`` of what a network with these weights does."""
+        raise NotImplementedError
+
+    def validate(self, state: State) -> dict[str, float]:
+        """Figures of a network with these weights on people kept aside; higher is better."""
+        raise NotImplementedError
+
+    def weights(self, state: State) -> dict[str, Tensor]:
+        """What to write of ``state`` when it is done."""
+        return {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
