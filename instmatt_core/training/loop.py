@@ -53,7 +53,11 @@ def build_task(recipe: Recipe, folders: Sequence[Path], pretrained: Path | None)
         from .instmatt import RefinerTask
 
         return RefinerTask(recipe, folders, pretrained)
-    raise UsageError(f"no training task is called {recipe.task!r}; there are people, instmatt and instmatt-refiner")
+    if recipe.task == "e2e-him":
+        from .e2e_him import E2EHIMTask
+
+        return E2EHIMTask(recipe, folders, pretrained)
+    raise UsageError(f"no training task is called {recipe.task!r}; there are people, instmatt, instmatt-refiner and e2e-him")
 
 
 def new_accelerator() -> Accelerator:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 LEVELS = 5  # of the Laplacian pyramid
+NOBODY = 0.1  # how much a query counts that finds nobody
 SCALES = (2, 1, 1)  # how much the tri-mattes at /1, /4 and /8 count
 
 
@@ -81,3 +82,55 @@ def refinement(passes: Sequence[Tensor], true: Tensor, colours: Tensor) -> dict[
     """The four terms and :func:`everyone`, averaged over the refiner's passes, each ``(K, 3, H, W)``, of one scene."""
     each = [tri_matte(made, true, colours) | {"everyone": everyone(made)} for made in passes]
     return {name: torch.stack([terms[name] for terms in each]).mean() for name in each[0]}
+
+
+def match(logits: Tensor, trimaps: Tensor, alphas: Tensor) -> tuple[Tensor, Tensor]:
+    """Which query is to find whom in one picture: the pairs of least total cost -p_q(person) - dice(m_q, alpha_k).
+
+    Here m_q = p_q(foreground) + p_q(unknown) / 2, and dice = 2 sum(m a) / (sum(m) + sum(a)), both seen at 1/8.
+
+    Args:
+        logits: ``(Q, 2)`` of nobody and a person; ``trimaps (Q, 3, H, W)``, logits of background, unknown and foreground.
+        alphas: ``(K, H, W)``.
+
+    Returns:
+        indices of queries and people, each ``(min(Q, K),)``.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    with torch.no_grad():
+        shares = F.avg_pool2d(trimaps, 8).softmax(1)
+        masks = (shares[:, 2] + shares[:, 1] / 2).flatten(1)
+        people = F.avg_pool2d(alphas[:, None], 8).flatten(1)
+        dice = 2 * masks @ people.T / (masks.sum(1)[:, None] + people.sum(1) + 1e-6)
+        cost = -logits.softmax(1)[:, 1:] - dice
+    queries, found = linear_sum_assignment(cost.cpu().numpy())
+    return torch.from_numpy(queries).to(logits.device), torch.from_numpy(found).to(logits.device)
+
+
+def class_entropy(logits: Tensor, found: tuple[Tensor, Tensor]) -> Tensor:
+    """Cross-entropy of ``logits (B, Q, 2)``, where queries ``found`` (picture, query) are persons, the others nobody at a tenth."""
+    true = torch.zeros(logits.shape[:2], dtype=torch.long, device=logits.device)
+    true[found] = 1
+    return F.cross_entropy(logits.flatten(0, 1), true.flatten(), logits.new_tensor((NOBODY, 1)))
+
+
+def trimap_entropy(logits: Tensor, true: Tensor) -> Tensor:
+    """Cross-entropy of tri-maps ``(N, 3, H, W)`` with classes ``(N, H, W)``, per pixel of each class; 0 if N is 0.
+
+    sum_c mean over the pixels of class c, / 3: what is unknown is little and matters as much as the rest.
+    """
+    entropy = F.cross_entropy(logits, true, reduction="none")
+    return torch.stack([(entropy * (true == c)).sum() / (true == c).sum().clamp(min=1) for c in range(3)]).mean()
+
+
+def in_band(predicted: Tensor, true: Tensor, unknown: Tensor) -> dict[str, Tensor]:
+    """L1 and Laplacian of alphas ``(N, H, W)`` where ``unknown (N, H, W)``, per such pixel; 0 if N is 0.
+
+    The Laplacian takes the prediction for true outside.
+    """
+    share = unknown.float().mean().clamp(min=1e-3) if len(unknown) else predicted.new_ones(())
+    inside = torch.where(unknown, predicted, true)
+    if not len(inside):
+        return {"l1": predicted.sum(), "laplacian": predicted.sum()}
+    return {"l1": l1(inside, true) / share, "laplacian": laplacian(inside[:, None], true[:, None]) / share}
