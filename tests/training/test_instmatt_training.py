@@ -15,7 +15,7 @@ from instmatt_core.errors import UsageError, WeightsError
 from instmatt_core.instances import InstanceMasks
 from instmatt_core.matting.instmatt import InstMatt
 from instmatt_core.training import instmatt
-from instmatt_core.training.crops import MOST_PEOPLE, VIEWS, Crowds, Views, colours, first, near_outline, tri, view
+from instmatt_core.training.crops import MOST_PEOPLE, VIEWS, Crowds, Views, colours, first, inhabited, near_outline, tri, view
 from instmatt_core.training.loop import Run, build_task
 from instmatt_core.training.recipe import Recipe, Stage
 
@@ -122,7 +122,7 @@ def test_the_first_stage_learns(stage_one: tuple[Path, list[float]]) -> None:
 def test_the_first_stage_alone_is_a_matting_system(stage_one: tuple[Path, list[float]], cutouts: Path) -> None:
     state = {name: value.float() for name, value in load_file(stage_one[0]).items()}
     assert not any(name.startswith("refiner.") for name in state)
-    scene = Composer([cutouts], (96, 128), kept_aside=True)[1]
+    scene = inhabited(Composer([cutouts], (96, 128), kept_aside=True), 1)
     people = InstanceMasks.from_masks(torch.from_numpy(scene.alphas > 127).float())
     image = torch.from_numpy(scene.image).permute(2, 0, 1) / 255
     system = InstMatt(state)
