@@ -50,7 +50,7 @@ class Crowds(Views):
 
     def crops(self, scene: Scene, rng: Generator) -> Batch:
         window = near_outline(scene.alphas[rng.integers(len(scene.alphas))], self.size, rng)
-        visible = (scene.alphas[(slice(None), *window)] > 127).mean((1, 2)) > LEAST_VISIBLE
+        visible = (scene.alphas[:, window[0], window[1]] > 127).mean((1, 2)) > LEAST_VISIBLE
         alphas = scene.alphas[visible if visible.any() else slice(1)][:MOST_PEOPLE]
         masks = spoil(alphas, rng, leave_out=0)
         views = [view(scene.image, alphas[order], masks[order], window) for order in (first(k, len(alphas)) for k in range(len(alphas)))]
@@ -84,8 +84,8 @@ def view(image: np.ndarray, alphas: np.ndarray, masks: np.ndarray, window: Windo
         reference and background.
     """
     seen = image[window]
-    true = tri(alphas[(slice(None), *window)])
-    guide = tri(masks[(slice(None), *window)] * np.uint8(255))
+    true = tri(alphas[:, window[0], window[1]])
+    guide = tri(masks[:, window[0], window[1]] * np.uint8(255))
     parts = {"image": seen.transpose(2, 0, 1), "guide": guide, "true": true, "colours": colours(seen, true)}
     return {name: torch.from_numpy(np.ascontiguousarray(part)) for name, part in parts.items()}
 

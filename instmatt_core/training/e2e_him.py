@@ -68,10 +68,10 @@ def targets(scene: Scene, rng: Generator) -> Batch:
 
 def trimap(alpha: np.ndarray, rng: Generator) -> np.ndarray:
     """Classes ``(H, W)`` uint8 of ``alpha (H, W)`` uint8: background, foreground, and a band of random width round what is soft."""
-    soft = ((alpha > 0) & (alpha < 255)).astype(np.uint8)
     edge = cv2.morphologyEx((alpha > 127).astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
     side = 2 * int(rng.integers(*BAND)) + 1
-    band = cv2.dilate(soft | edge, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))) > 0
+    unsure = ((alpha > 0) & (alpha < 255) | (edge > 0)).astype(np.uint8)
+    band = cv2.dilate(unsure, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))) > 0
     return np.where(band, UNKNOWN, np.where(alpha > 127, FOREGROUND, BACKGROUND)).astype(np.uint8)
 
 
@@ -83,6 +83,7 @@ class E2EHIMTask(Task):
     """
 
     system = "e2e-him"
+    network: E2EHIMNetwork
 
     def __init__(self, recipe: Recipe, folders: Sequence[Path], pretrained: Path | None):
         super().__init__(recipe, folders)

@@ -41,8 +41,12 @@ class InstMattTask(Task):
 
     def __init__(self, recipe: Recipe, folders: Sequence[Path], pretrained: Path | None):
         super().__init__(recipe, folders)
-        self.network = self.start(pretrained)
-        self.network.refiner.requires_grad_(False)
+        self.network = self.trained(self.start(pretrained))
+
+    def trained(self, network: InstMattNetwork) -> nn.Module:
+        """``network``, with nothing but this stage's part left to train."""
+        network.refiner.requires_grad_(False)
+        return network
 
     def start(self, pretrained: Path | None) -> InstMattNetwork:
         """The network to start from."""
@@ -127,9 +131,8 @@ class RefinerTask(InstMattTask):
         pretrained: the first stage's weights.
     """
 
-    def __init__(self, recipe: Recipe, folders: Sequence[Path], pretrained: Path | None):
-        super().__init__(recipe, folders, pretrained)
-        self.network = Refinement(self.network)
+    def trained(self, network: InstMattNetwork) -> nn.Module:
+        return Refinement(network)
 
     def data(self, stage: Stage, start: int, length: int) -> Dataset[Batch]:
         return Crowds(self.composer(stage.size, False), stage.size, start, length)

@@ -19,7 +19,7 @@ from ..detect.people.network import CENTRE_STRIDE, MASK_STRIDE, OUTPUT_STRIDE, P
 from ..image import as_image
 from ..instances import InstanceMattes
 from .recipe import Recipe, Stage
-from .task import Batch, Task
+from .task import Batch, State, Task
 
 CELLS = 3  # places from which each person's mask is drawn in training: the centre, and others near it
 MOST_PEOPLE = 9  # in one scene
@@ -109,6 +109,7 @@ class PeopleTask(Task):
     """See :class:`Task`."""
 
     system = "people"
+    network: PeopleNetwork
 
     def __init__(self, recipe: Recipe, folders: Sequence[Path], pretrained: Path | None):
         super().__init__(recipe, folders)
@@ -153,7 +154,7 @@ class PeopleTask(Task):
             "mask": mask_loss(torch.cat(drawn), torch.cat(wanted).float() / 255) if drawn else 0 * features.sum(),
         }
 
-    def sheet(self, state: dict[str, Tensor]) -> Tensor:
+    def sheet(self, state: State) -> Tensor:
         """What a network with these weights finds in six scenes of people kept aside: a picture ``(3, H, W)``."""
         network = PeopleNetwork()
         network.load_state_dict(state)

@@ -47,9 +47,9 @@ def wobble(mask: np.ndarray, rng: Generator) -> np.ndarray:
     size = size_of(mask)
     cells = [max(2, int(side / (size * rng.uniform(0.1, 0.4))) + 2) for side in mask.shape]
     strays = rng.normal(0, rng.uniform(0.005, 0.025) * size, (*cells, 2)).astype(np.float32)
-    strays = cv2.resize(strays, mask.shape[::-1], interpolation=cv2.INTER_CUBIC)
+    shift = cv2.resize(strays, mask.shape[::-1], interpolation=cv2.INTER_CUBIC)
     rows, columns = np.indices(mask.shape, np.float32)
-    return cv2.remap(mask.astype(np.float32), columns + strays[..., 0], rows + strays[..., 1], cv2.INTER_LINEAR) > 0.5
+    return cv2.remap(mask.astype(np.float32), columns + shift[..., 0], rows + shift[..., 1], cv2.INTER_LINEAR) > 0.5
 
 
 def coarse(mask: np.ndarray, rng: Generator) -> np.ndarray:
@@ -115,7 +115,7 @@ def spoil(alphas: np.ndarray, rng: Generator, leave_out: float = 0.15) -> np.nda
             for index in rng.choice(len(SPOILERS), rng.integers(1, 4), replace=False, p=ODDS):
                 mask = SPOILERS[index](mask, rng)
             if len(alphas) > 1 and rng.random() < 0.15:
-                mask = trespass(mask, (np.delete(alphas, k, 0) > 127).any(0), rng)
+                mask = trespass(mask, np.asarray((np.delete(alphas, k, 0) > 127).any(0)), rng)
             if (mask & true).sum() < LEAST_IOU * (mask | true).sum():
                 mask = true
         masks.append(mask)

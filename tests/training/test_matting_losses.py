@@ -73,3 +73,18 @@ def test_every_loss_of_the_truth_is_zero(pair: tuple[Tensor, Tensor]) -> None:
     true = torch.softmax(pair[1], 1)
     for name, value in losses.tri_matte(true, true, torch.rand(2, 3, 3, 64, 64)).items():
         assert float(value) < 1e-6, name
+
+
+def test_everyone_and_the_background_are_all_there_is() -> None:
+    people = torch.rand(3, 3, 8, 8)
+    total = people[0, 0] + people[1, 0] + people[2, 0] + (people[0, 2] + people[1, 2] + people[2, 2]) / 3
+    torch.testing.assert_close(losses.everyone(people), (total - 1).abs().mean())
+
+
+def test_refinement_is_the_mean_over_the_passes(pair: tuple[Tensor, Tensor]) -> None:
+    made, true = pair
+    colours = torch.rand(2, 3, 3, 64, 64)
+    terms = losses.refinement((made, true), true, colours)
+    assert terms.keys() == {"l1", "laplacian", "composition", "sum", "everyone"}
+    torch.testing.assert_close(terms["laplacian"], losses.laplacian(made, true) / 2)
+    torch.testing.assert_close(terms["everyone"], (losses.everyone(made) + losses.everyone(true)) / 2)
