@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from ..data.dataset import MattingDataset
     from ..data.synthesis import Composer
 
+MOST_BAD = 20  # pairs of picture and matte that are left out before it stops
+
 
 def register(commands: Any) -> None:
     """Add this subcommand to the parser."""
@@ -113,15 +115,27 @@ def run_compose(options: argparse.Namespace) -> int:
 
 
 def prepare_all(sources: Sequence[Path], cache: Path, max_side: int = 512) -> list[Path]:
-    """Cut-outs of every source folder, each in a folder of its own in ``cache``; returns those folders."""
+    """Cut-outs of every source folder, each in a folder of its own in ``cache``; returns those folders.
+
+    Pairs that cannot be used are named and left out, up to :data:`MOST_BAD` of them.
+    """
     from tqdm import tqdm
 
     from ..data.cutouts import pairs, prepare
+    from ..errors import ImageError
 
-    folders = []
+    folders, bad = [], 0
+
+    def skip(error: ImageError) -> None:
+        nonlocal bad
+        bad += 1
+        if bad > MOST_BAD:
+            raise ImageError(f"more than {MOST_BAD} pairs cannot be used; the last: {error}") from error
+        tqdm.write(f"left out: {error}", file=sys.stderr)
+
     for source in sources:
         folders.append(cache / source.resolve().name)
-        for _ in tqdm(prepare(source, folders[-1], max_side), total=len(pairs(source)), desc=f"cut-outs of {source}", disable=None):
+        for _ in tqdm(prepare(source, folders[-1], max_side, skip), total=len(pairs(source)), desc=f"cut-outs of {source}", disable=None):
             pass
     return folders
 

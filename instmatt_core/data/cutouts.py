@@ -7,7 +7,7 @@ results are ordinary files: cut-outs as straight-alpha RGBA PNG with estimated f
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -41,26 +41,40 @@ def pairs(folder: Path) -> list[tuple[Path, Path]]:
     return found
 
 
-def prepare(source: Path, cache: Path, max_side: int = 512) -> Iterator[str]:
+def prepare(source: Path, cache: Path, max_side: int = 512, skip: Callable[[ImageError], None] | None = None) -> Iterator[str]:
     """Write what is missing of ``cache/{people,photos,backgrounds}`` for every pair of ``source``; yields the names done.
+
+    A pair that cannot be used is left out and its error given to ``skip``, or raised if that is None.
 
     ``people/NAME.png``: the cut-out, cropped, its longer side at most ``max_side`` px. ``photos/NAME.{jpg,png}``: the whole
     photograph and its matte. ``backgrounds/NAME.jpg``: the photograph with the person painted out.
     """
     for image_path, alpha_path in pairs(source):
-        name = image_path.stem
-        background = cache / "backgrounds" / f"{name}.jpg"
-        if not background.exists():  # written last
-            image, alpha = read_image(image_path), read_matte(alpha_path)
-            if not (alpha > VISIBLE).any():
-                raise ImageError(f"{alpha_path}: the matte is empty; remove the pair")
-            write_png(cache / "people" / f"{name}.png", _person(image, alpha, max_side))
-            size = fit((image.shape[1], image.shape[2]), max_side)
-            image, alpha = resize(image, size), resize(alpha, size)
-            write_jpeg(cache / "photos" / f"{name}.jpg", to_uint8(image))
-            write_png(cache / "photos" / f"{name}.png", alpha)
-            write_jpeg(background, paint_out(to_uint8(image), to_uint8(alpha > VISIBLE) > 0))
-        yield name
+        try:
+            _prepare(image_path, alpha_path, cache, max_side)
+        except ImageError as error:
+            if skip is None:
+                raise
+            skip(error)
+        yield image_path.stem
+
+
+def _prepare(image_path: Path, alpha_path: Path, cache: Path, max_side: int) -> None:
+    name = image_path.stem
+    background = cache / "backgrounds" / f"{name}.jpg"
+    if background.exists():  # written last
+        return
+    image, alpha = read_image(image_path), read_matte(alpha_path)
+    if not (alpha > VISIBLE).any():
+        raise ImageError(f"{alpha_path}: the matte is empty; remove the pair")
+    if alpha.shape != image.shape[1:]:
+        raise ImageError(f"{alpha_path}: the matte is {tuple(alpha.shape)}, the picture {tuple(image.shape[1:])} (height, width)")
+    write_png(cache / "people" / f"{name}.png", _person(image, alpha, max_side))
+    size = fit((image.shape[1], image.shape[2]), max_side)
+    image, alpha = resize(image, size), resize(alpha, size)
+    write_jpeg(cache / "photos" / f"{name}.jpg", to_uint8(image))
+    write_png(cache / "photos" / f"{name}.png", alpha)
+    write_jpeg(background, paint_out(to_uint8(image), to_uint8(alpha > VISIBLE) > 0))
 
 
 def _person(image: Tensor, alpha: Tensor, max_side: int) -> Tensor:
