@@ -1,4 +1,7 @@
-"""``instmatt train``: train a network by a recipe; started again, it goes on where it was."""
+"""``instmatt train``: train a network by a recipe; started again, it goes on where it was.
+
+On several GPUs: ``accelerate launch -m instmatt_core.cli.main train ...``.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,9 @@ def register(commands: Any) -> None:
     parser.add_argument("--people", nargs="+", type=Path, required=True, metavar="DIR", help="folders with image/ and alpha/")
     parser.add_argument("--cache", type=Path, required=True, metavar="DIR", help="where cut-outs are kept")
     parser.add_argument("--output", "-o", type=Path, required=True, metavar="DIR", help="checkpoint, log and sample sheets")
-    parser.add_argument("--pretrained", type=Path, metavar="FILE", help="weights of the backbone to start from")
+    parser.add_argument(
+        "--pretrained", type=Path, metavar="FILE", help="weights to start from: of a backbone, of the stage before, or of all"
+    )
     parser.add_argument("--until", type=int, metavar="STEP", help="stop there for now")
     parser.add_argument("--workers", type=int, default=1, help="processes that prepare data (default: %(default)s)")
     parser.add_argument("--export", type=Path, metavar="FILE", help="at the end, write the averaged weights as float16")
@@ -27,12 +32,13 @@ def run(options: argparse.Namespace) -> int:
     import torch
     from tqdm import tqdm
 
-    from ..training.loop import Run, build_task
+    from ..training.loop import Run, build_task, new_accelerator
     from ..training.recipe import read_recipe
     from .data import prepare_all
 
     recipe = read_recipe(options.recipe)
-    folders = prepare_all(options.people, options.cache)
+    with new_accelerator().main_process_first():
+        folders = prepare_all(options.people, options.cache)
     torch.manual_seed(recipe.seed)
     run = Run(build_task(recipe, folders, options.pretrained), recipe, options.output, options.workers)
     with tqdm(total=recipe.steps, initial=run.step, unit="step", disable=None) as bar:
@@ -42,6 +48,6 @@ def run(options: argparse.Namespace) -> int:
             bar.update(step - bar.n)
 
         run.train(report, options.until)
-    if options.export:
+    if options.export and run.accelerator.is_main_process:
         run.export(options.export, options.licence)
     return 0

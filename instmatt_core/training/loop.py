@@ -158,7 +158,8 @@ class Run:
 
     def _write_down(self, values: dict[str, float], last: bool) -> None:
         append(self.folder / "log.csv", self.step, values)
-        if self.recipe.validate_every and (self.step % self.recipe.validate_every == 0 or last):
+        every = self.recipe.validate_every
+        if every and (self.step % every == 0 or self.step == self.recipe.steps):
             append(self.folder / "validation.csv", self.step, self.task.validate(self.average))
         if self.step % self.recipe.sheet_every == 0:
             write_png(self.folder / f"sheet_{self.step:06d}.png", self.task.sheet(self.average))

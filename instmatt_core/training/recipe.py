@@ -9,6 +9,8 @@ from typing import Any
 
 from ..errors import UsageError
 
+PRECISIONS = ("float32", "bfloat16")
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -54,6 +56,10 @@ class Recipe:
     checkpoint_every: int = 100
     sheet_every: int = 500
     validate_every: int = 0
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise UsageError(f"precision is one of {', '.join(PRECISIONS)}, not {self.precision!r}")
 
     @property
     def steps(self) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from instmatt_core.cli.main import main
 from instmatt_core.detect.people.network import PeopleNetwork
 from instmatt_core.errors import UsageError
 from instmatt_core.image import read_image
-from instmatt_core.training.loop import Run, build_task
+from instmatt_core.training.loop import Run, build_task, new_accelerator
 from instmatt_core.training.recipe import Recipe, Stage, read_recipe
 
 RECIPE = Recipe("people", (Stage(2, 64, 2), Stage(2, 96, 2)), warm_up=2, checkpoint_every=2, sheet_every=3)
@@ -100,7 +102,12 @@ def test_the_shipped_recipe_can_be_read() -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("task = ", "cannot be read"), ('task = "people"\nspeed = 3', "speed"), ('task = "people"\nstages = [{steps = 2}]', "size")],
+    [
+        ("task = ", "cannot be read"),
+        ('task = "people"\nprecision = "half"', "precision is one of"),
+        ('task = "people"\nspeed = 3', "speed"),
+        ('task = "people"\nstages = [{steps = 2}]', "size"),
+    ],
 )
 def test_a_recipe_that_makes_no_sense(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
@@ -112,3 +119,18 @@ def test_a_recipe_that_makes_no_sense(text: str, message: str, tmp_path: Path) -
 def test_an_unknown_task() -> None:
     with pytest.raises(UsageError, match="'dogs'"):
         build_task(Recipe("dogs", ()), [], None)
+
+
+def test_without_accelerate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "accelerate", None)
+    with pytest.raises(UsageError, match=r"pip install instmatt\[train\]"):
+        new_accelerator()
+
+
+def test_bfloat16_is_for_the_convolutions_only(cutouts: Path, tmp_path: Path) -> None:
+    run = new_run(cutouts, tmp_path, replace(RECIPE, precision="bfloat16"))
+    seen = set()
+    run.network.centre.register_forward_hook(lambda module, inputs, output: seen.add(output.dtype))
+    run.train(until=1)
+    assert seen == {torch.bfloat16}
+    assert {value.dtype for value in run.network.parameters()} == {torch.float32}
