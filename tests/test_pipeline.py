@@ -134,7 +134,7 @@ def test_the_user_picks_what_refines_an_end_to_end_system(monkeypatch: pytest.Mo
         def refine_mattes(self, image: torch.Tensor, alphas: torch.Tensor) -> torch.Tensor:
             return 0.5 * alphas
 
-    def load_weights(spec: str, *, system: str, folders: Any) -> dict[str, torch.Tensor]:
+    def load_weights(spec: str, *, system: str, **how: Any) -> dict[str, torch.Tensor]:
         asked.append((spec, system))
         return {}
 

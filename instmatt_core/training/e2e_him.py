@@ -12,7 +12,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.random import Generator
 from torch import Tensor, nn
 from torch.utils.data import Dataset
