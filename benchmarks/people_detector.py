@@ -26,7 +26,7 @@ from instmatt_core.data.effects import photograph
 from instmatt_core.data.synthesis import Composer
 from instmatt_core.image import as_image, read_image, to_uint8, write_png
 from instmatt_core.instances import InstanceMattes
-from instmatt_core.pipeline import DETECTORS
+from instmatt_core.pipeline import DETECTORS, Options
 
 SIZES = ((640, 960), (800, 800), (960, 640), (720, 1280))
 
@@ -141,7 +141,7 @@ def main() -> None:
         sets["photos"] = lambda: photographs(options.photos)
     for name, pictures in sets.items():
         for key in options.detectors:
-            detector, score = DETECTORS[key](torch.device("cpu")), Score()
+            detector, score = DETECTORS[key](Options(torch.device("cpu"))), Score()
             for image, truth in pictures():
                 score.add(image, truth, detector)
             print(f"{name:7} {key:10} {score.line()}", flush=True)

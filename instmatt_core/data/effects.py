@@ -27,6 +27,12 @@ def darken(image: np.ndarray, rng: Generator) -> np.ndarray:
     return np.clip(image + np.float32(rng.uniform(-0.03, 0.05)), 0, 1)
 
 
+def dim_below(image: np.ndarray, rng: Generator) -> np.ndarray:
+    """Light from above, or a flash that does not reach the floor: darker towards the bottom."""
+    ramp = np.clip((np.linspace(0, 1, len(image)) - rng.uniform(0.1, 0.6)) / rng.uniform(0.2, 0.6), 0, 1)
+    return image * (1 - rng.uniform(0.4, 0.9) * ramp[:, None, None]).astype(np.float32)
+
+
 def cast(image: np.ndarray, rng: Generator) -> np.ndarray:
     """Coloured light: tungsten more often than anything else."""
     warm = np.array([1.15, 0.9, 0.55]) if rng.random() < 0.6 else rng.uniform(0.55, 1.2, 3)

@@ -17,7 +17,7 @@ from numpy.random import Generator
 from ..errors import ImageError
 from .backgrounds import crop_to, generate, read_rgb, shape, texture
 from .cutouts import is_kept_aside, read_rgba
-from .effects import blur, photograph, recolour
+from .effects import blur, dim_below, photograph, recolour
 
 LEAST_VISIBLE = 0.25  # of a person's part inside the picture; who shows less is left out of the scene
 LEAST_AREA = 4e-4  # of the picture
@@ -52,12 +52,14 @@ class Composer:
     """Scenes by number: the same seed and index always give the same scene.
 
     Args:
-        folders: caches written by :func:`instmatt_core.data.cutouts.prepare`.
+        folders: caches written by :func:`instmatt_core.data.cutouts.prepare`. One may also hold ``things/NAME.png``, RGBA cut-outs
+            of what is not a person, and ``backgrounds`` alone.
         size: height and width of the scenes.
         seed: chooses another series of scenes.
         kept_aside: compose from the people kept aside for measuring instead of all others.
         real: share of scenes that start from a photograph as it is, with the person who is in it.
         crowded: names of those folders whose photographs may show passers-by without a matte.
+        hard: share of scenes in which people are hard to find or to tell apart, or in which there are only things.
         backgrounds: folder of further pictures without people, or None.
     """
 
@@ -70,22 +72,35 @@ class Composer:
         kept_aside: bool = False,
         real: float = 0.0,
         crowded: Sequence[str] = (),
+        hard: float = 0.0,
         backgrounds: Path | None = None,
     ):
-        self.size, self.seed, self.real, self.crowded = size, seed, real, frozenset(crowded)
-        files = [sorted(p for p in (f / "people").glob("*.png") if is_kept_aside(p.stem) == kept_aside) for f in folders]
+        self.size, self.seed, self.real, self.crowded, self.hard = size, seed, real, frozenset(crowded), hard
+        self.kept_aside = kept_aside
+        files = [self._kept([f], "people/*.png") for f in folders]
         self.people = [group for group in files if group]
         if not self.people:
             raise ImageError(f"{', '.join(map(str, folders))}: no cut-outs of people; prepare the source folders first")
+        self.things = self._kept(folders, "things/*.png")
+        self.pictures = [p for p in self._kept(folders, "backgrounds/*.jpg") if not (p.parent.parent / "people").exists()]
         # every photograph's background may appear when training; its person stays unseen. Measuring keeps to its own.
-        names = [p for f in folders for p in sorted((f / "backgrounds").glob("*.jpg")) if is_kept_aside(p.stem) == kept_aside]
+        names = self._kept(folders, "backgrounds/*.jpg")
         self.backgrounds = names + (sorted(p for p in backgrounds.iterdir() if p.is_file()) if backgrounds else [])
+
+    def _kept(self, folders: Sequence[Path], pattern: str) -> list[Path]:
+        return [p for folder in folders for p in sorted(folder.glob(pattern)) if is_kept_aside(p.stem) == self.kept_aside]
 
     def __getitem__(self, index: int) -> Scene:
         rng = np.random.default_rng([self.seed, index])
         unsure = np.zeros(self.size, bool)
         layers: list[Layer] = []
-        if rng.random() < self.real:
+        if self.hard and rng.random() < self.hard:
+            count = int(rng.choice((0, 2, 3, 4, 5, 6), p=(0.25, 0.2, 0.2, 0.15, 0.1, 0.1)))
+            background, crowded = self._background(rng, nobody=count == 0)
+            unsure |= crowded
+            layers += self._hard_crowd(count, rng) + self._things(rng, 0.5)
+            count = 0
+        elif rng.random() < self.real:
             background, own, unsure = self._photograph(rng)
             layers.append(own)
             count = int(rng.choice((0, 1, 2), p=(0.6, 0.25, 0.15)))
@@ -99,9 +114,14 @@ class Composer:
         for layer in layers:
             lay(image, layer)
             unsure[layer_slices(layer, self.size)[0]] &= cut(layer, self.size)[1] < 0.5
+        if self.hard and rng.random() < 0.25:
+            image = dim_below(image, rng)
         return Scene((photograph(image, rng) * 255).round().astype(np.uint8), to_uint8(true_alphas(layers, self.size)), unsure)
 
-    def _background(self, rng: Generator) -> tuple[np.ndarray, bool]:
+    def _background(self, rng: Generator, nobody: bool = False) -> tuple[np.ndarray, bool]:
+        """A background, and whether there may be passers-by; with ``nobody``, more often a picture of things."""
+        if nobody and self.pictures and rng.random() < 0.5:
+            return crop_to(read_rgb(self.pictures[rng.integers(len(self.pictures))]), self.size, rng), False
         if self.backgrounds and rng.random() < 0.65:
             path = self.backgrounds[rng.integers(len(self.backgrounds))]
             image = read_rgb(path)
@@ -169,7 +189,28 @@ class Composer:
             rng.shuffle(layers)
         return layers
 
-    def _person(self, height: float, rng: Generator) -> tuple[np.ndarray, np.ndarray, bool]:
+    def _hard_crowd(self, count: int, rng: Generator) -> list[Layer]:
+        """People of one size close behind one another; lying about; or far away."""
+        height, width = self.size
+        kind = rng.choice(("close", "lying", "far"), p=(0.5, 0.25, 0.25))
+        low, high = {"close": (0.3, 1.2), "lying": (0.3, 1.0), "far": (0.06, 0.25)}[kind]
+        share = np.exp(rng.uniform(np.log(low), np.log(high)))
+        ground, x = rng.uniform(0.6, 1.05), rng.uniform(0.1, 0.5) * width
+        spacing = rng.uniform(0.25, 0.6)
+        layers = []
+        for _ in range(count):
+            colour, alpha, _ = self._person(share * np.exp(rng.normal(0, 0.06)) * height, rng, lying=kind == "lying" and rng.random() < 0.7)
+            h, w = alpha.shape
+            top = (ground + rng.normal(0, 0.05)) * height - h
+            if top < 0 and kind == "close":  # heads in the picture
+                top = rng.uniform(0, 0.2) * height
+            layers.append(Layer(colour, alpha, (int(min(top, 0.85 * height)), int(x - w / 2))))
+            x += spacing * w * rng.uniform(0.7, 1.3)
+            x = x if x < width else rng.uniform(0, 0.5) * width
+        rng.shuffle(layers)
+        return layers
+
+    def _person(self, height: float, rng: Generator, lying: bool = False) -> tuple[np.ndarray, np.ndarray, bool]:
         """Colour, alpha, and whether the person is whole: someone about ``height`` px high, turned, sheared, cropped, recoloured."""
         rgba = read_rgba(self._pick(rng))
         slender = rgba.shape[0] > 1.8 * rgba.shape[1]  # a standing person, not a portrait
@@ -181,15 +222,22 @@ class Composer:
             rgba = shorten_legs(rgba, rng)
         elif not slender:
             whole, height = False, height * rng.uniform(0.4, 0.9)
+        if self.hard and slender and whole and rng.random() < 0.25:
+            rgba = dark_legs(rgba, rng)
         step_y = max(height, 14) / len(rgba)
         step_x = step_y * np.exp(rng.normal(0, 0.08))
         angle = rng.normal(0, 6) if rng.random() < 0.92 else rng.uniform(-100, 100)
+        if lying:
+            angle = rng.choice((-90, 90)) + rng.normal(0, 20)
         return *_warp(rgba, step_y, step_x, angle, rng), whole
 
     def _things(self, rng: Generator, probability: float) -> list[Layer]:
         """Objects that are not people, behind or before them."""
         things = []
         while rng.random() < probability:
+            if self.things and rng.random() < 0.6:
+                things.append(self._thing(rng))
+                continue
             mask = shape(self.size, rng)
             if self.backgrounds and rng.random() < 0.5:
                 colour = crop_to(read_rgb(self.backgrounds[rng.integers(len(self.backgrounds))]), self.size, rng, 0.15)
@@ -197,6 +245,22 @@ class Composer:
                 colour = texture(self.size, rng)
             things.append(Layer(recolour(colour, rng), mask, (0, 0), person=False))
         return things
+
+
+    def _thing(self, rng: Generator) -> Layer:
+        """A cut-out of a thing, of any size, anywhere."""
+        rgba = read_rgba(self.things[rng.integers(len(self.things))])
+        step = np.exp(rng.uniform(np.log(0.08), np.log(1.2))) * self.size[0] / len(rgba)
+        colour, alpha = _warp(rgba, step, step * np.exp(rng.normal(0, 0.15)), rng.normal(0, 15), rng)
+        corner = (rng.uniform(-0.3, 0.9) * self.size[0], rng.uniform(-0.2, 0.9) * self.size[1])
+        return Layer(colour, alpha, (int(corner[0]), int(corner[1])), person=False)
+
+
+def dark_legs(rgba: np.ndarray, rng: Generator) -> np.ndarray:
+    """Dark trousers and shoes, with little contrast: the part from the hips down."""
+    share = (np.linspace(0, 1, len(rgba)) - rng.uniform(0.4, 0.5)) / 0.04
+    light = 1 - np.clip(share, 0, 1)[:, None, None] * rng.uniform(0.5, 0.92)
+    return np.concatenate(((rgba[..., :3] * light).astype(np.uint8), rgba[..., 3:]), -1)
 
 
 def shorten_legs(rgba: np.ndarray, rng: Generator) -> np.ndarray:

@@ -117,7 +117,9 @@ class PeopleTask(Task):
         if pretrained:
             from safetensors.torch import load_file
 
-            self.network.backbone.load_state_dict(load_file(pretrained))
+            weights = load_file(pretrained)
+            whole = "centre.bias" in weights  # a trained network rather than a backbone
+            (self.network if whole else self.network.backbone).load_state_dict(weights)
             frozen = (self.network.backbone.stem, *self.network.backbone.blocks[:4])  # edges and spots are the same everywhere
             for part in frozen:
                 part.requires_grad_(False)
@@ -131,7 +133,14 @@ class PeopleTask(Task):
 
     def data(self, stage: Stage, start: int, length: int) -> Dataset[Batch]:
         """``length`` scenes from number ``start`` on."""
-        composer = Composer(self.folders, (stage.size, stage.size), self.recipe.seed, real=self.recipe.real, crowded=self.recipe.crowded)
+        composer = Composer(
+            self.folders,
+            (stage.size, stage.size),
+            self.recipe.seed,
+            real=self.recipe.real,
+            crowded=self.recipe.crowded,
+            hard=self.recipe.hard,
+        )
         return Targets(composer, start, length)
 
     def losses(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:

@@ -38,6 +38,7 @@ class Recipe:
         network: the settings of the network, for tasks that have any: those of
             :class:`instmatt_core.matting.instmatt.config.InstMattConfig`.
         precision: "float32", or "bfloat16" for the convolutions.
+        hard: share of scenes made to be difficult.
     """
 
     task: str
@@ -52,6 +53,7 @@ class Recipe:
     crowded: tuple[str, ...] = ()
     network: dict[str, Any] = field(default_factory=dict)
     precision: str = "float32"
+    hard: float = 0.0
     seed: int = 0
     checkpoint_every: int = 100
     sheet_every: int = 500
