@@ -81,7 +81,7 @@ class Composer:
         self.people = [group for group in files if group]
         if not self.people:
             raise ImageError(f"{', '.join(map(str, folders))}: no cut-outs of people; prepare the source folders first")
-        self.things = self._kept(folders, "things/*.png")
+        self.things = [group for group in (self._kept([f], "things/*.png") for f in folders) if group]
         self.pictures = [p for p in self._kept(folders, "backgrounds/*.jpg") if not (p.parent.parent / "people").exists()]
         # every photograph's background may appear when training; its person stays unseen. Measuring keeps to its own.
         names = self._kept(folders, "backgrounds/*.jpg")
@@ -95,10 +95,10 @@ class Composer:
         unsure = np.zeros(self.size, bool)
         layers: list[Layer] = []
         if self.hard and rng.random() < self.hard:
-            count = int(rng.choice((0, 2, 3, 4, 5, 6), p=(0.25, 0.2, 0.2, 0.15, 0.1, 0.1)))
+            count = int(rng.choice((0, 2, 3, 4, 5, 6), p=(0.35, 0.15, 0.15, 0.15, 0.1, 0.1)))
             background, crowded = self._background(rng, nobody=count == 0)
             unsure |= crowded
-            layers += self._hard_crowd(count, rng) + self._things(rng, 0.5)
+            layers += self._hard_crowd(count, rng) if count else [self._thing(rng)] if self.things else []
             count = 0
         elif rng.random() < self.real:
             background, own, unsure = self._photograph(rng)
@@ -249,7 +249,8 @@ class Composer:
 
     def _thing(self, rng: Generator) -> Layer:
         """A cut-out of a thing, of any size, anywhere."""
-        rgba = read_rgba(self.things[rng.integers(len(self.things))])
+        group = self.things[rng.integers(len(self.things))]  # a folder of a few photographed ones counts as much as one of many drawn ones
+        rgba = read_rgba(group[rng.integers(len(group))])
         step = np.exp(rng.uniform(np.log(0.08), np.log(1.2))) * self.size[0] / len(rgba)
         colour, alpha = _warp(rgba, step, step * np.exp(rng.normal(0, 0.15)), rng.normal(0, 15), rng)
         corner = (rng.uniform(-0.3, 0.9) * self.size[0], rng.uniform(-0.2, 0.9) * self.size[1])
