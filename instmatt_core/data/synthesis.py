@@ -246,7 +246,6 @@ class Composer:
             things.append(Layer(recolour(colour, rng), mask, (0, 0), person=False))
         return things
 
-
     def _thing(self, rng: Generator) -> Layer:
         """A cut-out of a thing, of any size, anywhere."""
         group = self.things[rng.integers(len(self.things))]  # a folder of a few photographed ones counts as much as one of many drawn ones

@@ -100,3 +100,58 @@ def test_compose_writes_the_him2k_layout(single_people: Path, tmp_path: Path) ->
         assert [p.name for p in written] == [f"{k:02d}.png" for k in range(len(scene.alphas))]
         for file, alpha in zip(written, scene.alphas, strict=True):
             assert np.array_equal((read_matte(file).numpy() * 255).round(), alpha)
+
+
+@pytest.fixture(scope="module")
+def things(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of magenta squares and of magenta pictures."""
+    folder = tmp_path_factory.mktemp("things")
+    (folder / "things").mkdir()
+    (folder / "backgrounds").mkdir()
+    for i in range(20):
+        cv2.imwrite(str(folder / "things" / f"object{i}.png"), np.full((40, 40, 4), (255, 0, 255, 255), np.uint8))
+        cv2.imwrite(str(folder / "backgrounds" / f"b{i}.jpg"), np.full((80, 80, 3), (255, 0, 255), np.uint8))
+    return folder
+
+
+def test_hard_scenes_are_well_formed_and_the_same_by_number(cutouts: Path, things: Path) -> None:
+    a, b = (Composer([cutouts, things], SIZE, hard=1) for _ in range(2))
+    counts = []
+    for index in range(60):
+        scene = a[index]
+        assert np.array_equal(scene.image, b[index].image)
+        assert scene.image.shape == (*SIZE, 3)
+        assert (scene.alphas.astype(int).sum(0) <= 257).all()
+        counts.append(len(scene.alphas))
+    assert counts.count(0) > 10  # only things
+    assert max(counts) >= 4
+
+
+def test_things_are_not_people(cutouts: Path, things: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is drawn from a folder of things shows in the picture and in nobody's alpha; some are kept aside, too."""
+    monkeypatch.setattr(synthesis, "photograph", lambda image, rng: image)
+    monkeypatch.setattr(synthesis, "recolour", lambda image, rng: image)
+    train, aside = (Composer([cutouts, things], SIZE, hard=1, kept_aside=k) for k in (False, True))
+    used = [[p.stem for p in composer.things[0] + composer.pictures] for composer in (train, aside)]
+    assert len(used[0]) + len(used[1]) == 40
+    assert not set(used[0]) & set(used[1])
+    shown = 0
+    for index in range(40):
+        scene = train[index]
+        red, green, blue = scene.image.astype(int).transpose(2, 0, 1)
+        magenta = (np.abs(red - blue) <= 1) & (green <= 1) & (red > 20)
+        shown += int(magenta.any())
+        assert not (magenta & (scene.alphas > 250).any(0)).any()
+    assert shown > 10
+
+
+def test_dark_legs_and_light_from_above() -> None:
+    rng = np.random.default_rng(0)
+    legs = synthesis.dark_legs(np.full((100, 20, 4), 200, np.uint8), rng)
+    assert (legs[:35, :, :3] == 200).all()
+    assert (legs[60:, :, :3] < 110).all()
+    assert (legs[..., 3] == 200).all()
+    room = synthesis.dim_below(np.ones((50, 40, 3), np.float32), rng)
+    assert (room[:3] == 1).all()
+    assert (np.diff(room[:, 0, 0]) <= 0).all()
+    assert room[-1].max() < 0.65

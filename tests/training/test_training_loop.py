@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from instmatt_core.cli.main import main
 from instmatt_core.detect.people.network import PeopleNetwork
@@ -68,6 +68,21 @@ def test_it_learns(cutouts: Path, tmp_path: Path) -> None:
     run.train(lambda step, values: totals.append(values["total"]))
     assert len(totals) == 20
     assert sum(totals[-4:]) < 0.6 * sum(totals[:4])
+
+
+def test_starts_from_a_trained_network(cutouts: Path, tmp_path: Path) -> None:
+    """From exported weights of a whole network, or from a backbone's alone, whose early layers then stay as they are."""
+    first = new_run(cutouts, tmp_path / "first")
+    first.train(until=2)
+    first.export(tmp_path / "people.safetensors", "none")
+    second = build_task(RECIPE, [cutouts], tmp_path / "people.safetensors").network.state_dict()
+    for name in ("centre.weight", "backbone.stem.0.weight", "people.0.1.1.running_mean"):
+        torch.testing.assert_close(second[name], first.average[name].half().float(), rtol=0, atol=0)
+    save_file({k: v.contiguous() for k, v in first.task.network.backbone.state_dict().items()}, tmp_path / "backbone.safetensors")
+    third = build_task(RECIPE, [cutouts], tmp_path / "backbone.safetensors").network
+    assert torch.equal(third.backbone.blocks[9].project[0].weight, first.task.network.backbone.blocks[9].project[0].weight)
+    assert not third.backbone.stem[0].weight.requires_grad
+    assert third.centre.weight.requires_grad
 
 
 def test_rate(cutouts: Path, tmp_path: Path) -> None:
