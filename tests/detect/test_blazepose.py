@@ -103,6 +103,13 @@ def test_views_of_one_person_are_averaged_and_fragments_dropped() -> None:
     np.testing.assert_allclose(merged[0].landmarks, 0.5)
 
 
+def test_faint_views_are_averaged_all_the_same() -> None:
+    """Masks that are nowhere sure have no steadiness to weigh by."""
+    [merged] = merge_views([person(0.5, slice(0, 20), 0.6), person(0.4, slice(0, 20), 0.7)])
+    assert np.isfinite(merged.landmarks).all()
+    assert merged.mask.max() == pytest.approx(0.65)
+
+
 def test_the_steadier_view_decides() -> None:
     vague = person(0.9, slice(0, 18))
     vague.mask[:, 18:24] = 0.4

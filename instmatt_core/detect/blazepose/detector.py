@@ -178,7 +178,7 @@ def merge_views(people: list[Person], threshold: float = 0.6) -> list[Person]:
             groups.append([person])
     merged = []
     for group in groups:
-        steady = np.array([steadiness(p.mask) for p in group], np.float32)
+        steady = np.maximum([steadiness(p.mask) for p in group], 1e-3, dtype=np.float32)  # all may be faint
         weights = (steady / steady.max()) ** STEADINESS_POWER
         weights /= weights.sum()
         mask = sum(w * p.mask for w, p in zip(weights, group, strict=True))
