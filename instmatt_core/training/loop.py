@@ -92,6 +92,8 @@ class Run:
         if self.checkpoint.exists():
             self._resume()
         self.model: nn.Module = self.accelerator.prepare_model(self.network)
+        if recipe.precision == "bfloat16":  # the network only: losses are differences of what is nearly the same
+            self.model.forward = torch.autocast(self.accelerator.device.type, torch.bfloat16)(self.model.forward)
 
     @property
     def checkpoint(self) -> Path:
@@ -132,8 +134,7 @@ class Run:
         share = self.rate(self.step)
         for group, peak in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = peak * share
-        with torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
-            losses = self.task.losses(self.model, batch)
+        losses = self.task.losses(self.model, batch)
         total = torch.stack(list(losses.values())).sum()
         self.optimizer.zero_grad()
         self.accelerator.backward(total)

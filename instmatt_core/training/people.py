@@ -146,7 +146,7 @@ class PeopleTask(Task):
     def losses(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """The parts of the loss; their sum is what is minimised."""
         image = batch["image"].float().div(255).contiguous(memory_format=torch.channels_last)
-        heat, weights, features, somebody = network(image)
+        heat, weights, features, somebody = (part.float() for part in network(image))
         drawn, wanted = [], []
         for i, count in enumerate(batch["count"].tolist()):
             if count:
