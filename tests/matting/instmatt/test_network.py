@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 import torch
+from instmatt_straightforward import straightforward
 from torch import Tensor
 
+from instmatt_core.errors import UsageError
+from instmatt_core.guidance import tri_masks
+from instmatt_core.instances import InstanceMasks, share
+from instmatt_core.matting.instmatt import InstMatt
+from instmatt_core.matting.instmatt.config import AUTHORS, InstMattConfig, config_of
 from instmatt_core.matting.instmatt.network import InstMattNetwork, build
 from instmatt_core.matting.instmatt.refinement import FastRefiner
 from instmatt_core.matting.instmatt.spectral import SpectralConv
@@ -43,3 +52,38 @@ def test_fast_refiner_is_the_refiner(state: dict[str, Tensor]) -> None:
             torch.testing.assert_close(
                 FastRefiner(refiner)(image, alphas, list(features)), refiner(image, alphas, features), atol=2e-4, rtol=0
             )
+
+
+SMALL = InstMattConfig((8, 16, 24, 32, 40), (1, 2, 1, 1), (1, 1, 2, 1), 8, 12, 4)
+
+
+def undecided(config: InstMattConfig) -> InstMattNetwork:
+    """A made-up network whose norms are not all the same, and which is undecided here and there."""
+    torch.manual_seed(1)
+    network = InstMattNetwork(config)
+    network.train()(torch.randn(2, 3, 64, 64), torch.rand(2, 3, 64, 64))
+    return network.eval()
+
+
+def test_weights_tell_the_size(state: dict[str, Tensor]) -> None:
+    assert config_of(state) == AUTHORS
+    for config in (SMALL, replace(SMALL, refiner=0)):
+        network = build(undecided(config).state_dict())
+        assert network.config == config
+        assert hasattr(network, "refiner") == bool(config.refiner)
+    assert config_of({"something": torch.zeros(1)}) == AUTHORS
+
+
+def test_a_compact_network_ships_as_it_was_written_down(picture: Tensor, two: InstanceMasks) -> None:
+    network = undecided(SMALL)
+    shipped = InstMatt(network.state_dict(), memory_mb=1)(picture, two)  # in strips
+    torch.testing.assert_close(shipped, straightforward(network, picture, two), atol=2e-4, rtol=0)
+    assert ((shipped > 0.05) & (shipped < 0.95)).any()
+
+
+def test_without_a_refiner_the_first_stage_is_the_result(picture: Tensor, two: InstanceMasks) -> None:
+    state = {name: value for name, value in undecided(SMALL).state_dict().items() if not name.startswith("refiner.")}
+    system = InstMatt(state)
+    torch.testing.assert_close(system(picture, two), share(system.tri_matte(picture, tri_masks(two)).targets))
+    with pytest.raises(UsageError, match="cannot refine"):
+        system.refine_mattes(picture, two.masks)
