@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("caches", type=Path, nargs="+")
     parser.add_argument("--scenes", type=int, default=200)
     parser.add_argument("--systems", nargs="+", default=["closed-form"])
-    parser.add_argument("--guides", nargs="+", default=["blazepose", "spoiled"], choices=("blazepose", "people", "spoiled"))
+    parser.add_argument("--guides", nargs="+", default=["blazepose", "spoiled"], choices=("ensemble", "blazepose", "people", "spoiled"))
     parser.add_argument("--views", type=Path, metavar="DIR", help="write what each system makes of the first ten scenes, over green")
     options = parser.parse_args()
     systems = dict(system_of(text) for text in options.systems)

@@ -152,7 +152,7 @@ def main() -> None:
     parser.add_argument("--empty", type=Path, help="pictures without people")
     parser.add_argument("--scenes", type=int, default=200)
     parser.add_argument("--matted", type=int, default=0, help="of them, how many are matted, too")
-    parser.add_argument("--detectors", nargs="+", default=["blazepose", "people"])
+    parser.add_argument("--detectors", nargs="+", default=["blazepose", "people", "ensemble"])
     parser.add_argument("--sheet", type=Path, help="contact sheet of the worst twenty scenes, of the last detector")
     options = parser.parse_args()
     sets = {"scenes": lambda: scenes(options.caches, options.scenes), "nobody": lambda: nobody(options.empty, 50)}

@@ -43,6 +43,12 @@ class Options:
     progress: Progress = silent
 
 
+def _ensemble(options: Options) -> Any:
+    from .detect.ensemble import Ensemble
+
+    return Ensemble(options.device)
+
+
 def _blazepose(options: Options) -> Any:
     from .detect.blazepose import BlazePose
 
@@ -128,6 +134,7 @@ def _e2e_him(options: Options) -> Any:
 
 
 DETECTORS: dict[str, Callable[[Options], Any]] = {
+    "ensemble": _ensemble,  # the first is the default
     "blazepose": _blazepose,
     "people": _people,
     "mask-rcnn": _mask_rcnn,
@@ -153,7 +160,7 @@ class Pipeline:
         UsageError: a name is not known or the device is not there.
     """
 
-    def __init__(self, detector: Any = "blazepose", matting: Any = "closed-form", device: str | torch.device = "auto", **options: Any):
+    def __init__(self, detector: Any = "ensemble", matting: Any = "closed-form", device: str | torch.device = "auto", **options: Any):
         self.options = Options(pick_device(device), **options)
         self._detector, self._matting = detector, matting
         self._parts: dict[str, Any] = {}
@@ -237,7 +244,7 @@ class Pipeline:
 def matte(
     image: Any,
     *,
-    detector: Any = "blazepose",
+    detector: Any = "ensemble",
     matting: Any = "closed-form",
     device: str = "auto",
     masks: InstanceMasks | Tensor | None = None,

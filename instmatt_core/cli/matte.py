@@ -52,7 +52,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     """The options that decide what mattes look like; their names are ``MODEL_OPTIONS``."""
     parser.add_argument(
         "--detector",
-        default="blazepose",
+        default="ensemble",
         metavar="NAME",
         action=_Detector,
         help="what finds people, or help for a list (default: %(default)s)",

@@ -16,10 +16,16 @@ class About:
 
 
 ABOUT = (
+    About(
+        "ensemble",
+        "the next two together: people says who is there, BlazePose helps to draw them",
+        "nothing: in the package, works offline",
+        "Apache-2.0",
+    ),
     About("blazepose", "MediaPipe's BlazePose, for several people", "nothing: in the package, works offline", "Apache-2.0"),
     About(
         "people",
-        "this project's own; finds many more people, outlines them less exactly",
+        "this project's own; several times faster, less exact outlines",
         "nothing: in the package, works offline",
         "Apache-2.0",
     ),

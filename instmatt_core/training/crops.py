@@ -13,7 +13,6 @@ from ..data.synthesis import Composer, Scene
 from .spoil import spoil
 from .task import Batch
 
-VIEWS = 2  # crops of each scene, each round somebody else if there are several
 SCENE = 2  # a scene's sides are so many times a crop's
 MOST_PEOPLE = 4  # in a crop with everybody
 LEAST_VISIBLE = 0.005  # of the crop; who shows less in it is left out
@@ -22,10 +21,13 @@ Window = tuple[slice, slice]
 
 
 class Views(Dataset[Batch]):
-    """Crops of scenes from number ``start`` on, each with one target; see :func:`view`, stacked to ``(VIEWS, ...)``."""
+    """Crops of scenes from number ``start`` on, each with one target; see :func:`view`, stacked to ``(count, ...)``.
 
-    def __init__(self, composer: Composer, size: int, start: int, length: int):
-        self.composer, self.size, self.start, self.length = composer, size, start, length
+    Each of a scene's ``count`` crops is round somebody else, as long as there are more.
+    """
+
+    def __init__(self, composer: Composer, size: int, start: int, length: int, count: int):
+        self.composer, self.size, self.start, self.length, self.count = composer, size, start, length, count
 
     def __len__(self) -> int:
         return self.length
@@ -38,7 +40,7 @@ class Views(Dataset[Batch]):
     def crops(self, scene: Scene, rng: Generator) -> Batch:
         chosen = rng.permutation(len(scene.alphas))
         views = []
-        for i in range(VIEWS):
+        for i in range(self.count):
             alphas = scene.alphas[first(int(chosen[i % len(chosen)]), len(chosen))]
             window = near_outline(alphas[0], self.size, rng)
             views.append(view(scene.image, alphas, spoil(alphas, rng), window))
@@ -47,6 +49,9 @@ class Views(Dataset[Batch]):
 
 class Crowds(Views):
     """As :class:`Views`, but one crop of each scene with everybody in it as a target, ``(MOST_PEOPLE, ...)``, and their ``count``."""
+
+    def __init__(self, composer: Composer, size: int, start: int, length: int):
+        super().__init__(composer, size, start, length, MOST_PEOPLE)
 
     def crops(self, scene: Scene, rng: Generator) -> Batch:
         window = near_outline(scene.alphas[rng.integers(len(scene.alphas))], self.size, rng)

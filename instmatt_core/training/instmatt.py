@@ -62,7 +62,7 @@ class InstMattTask(Task):
         return network
 
     def data(self, stage: Stage, start: int, length: int) -> Dataset[Batch]:
-        return Views(self.composer(stage.size, False), stage.size, start, length)
+        return Views(self.composer(stage.size, False), stage.size, start, length, stage.views)
 
     def losses(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         views = {name: as_float(part.flatten(0, 1)) for name, part in batch.items()}
@@ -75,7 +75,7 @@ class InstMattTask(Task):
     def sheet(self, state: State) -> Tensor:
         """Six crops with people kept aside: each with its guide, what is made of it, and the truth."""
         size = self.recipe.stages[-1].size
-        system, data = InstMatt(self.weights(state)), Views(self.composer(size, True), size, 0, 3)
+        system, data = InstMatt(self.weights(state)), Views(self.composer(size, True), size, 0, 3, 2)
         strips = []
         for view in (data[i] for i in range(3)):
             for image, guide, true in zip(*(as_float(view[name]) for name in ("image", "guide", "true")), strict=True):

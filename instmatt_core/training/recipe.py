@@ -14,11 +14,12 @@ PRECISIONS = ("float32", "bfloat16")
 
 @dataclass(frozen=True)
 class Stage:
-    """``steps`` steps on pictures of ``size`` x ``size`` px, of ``batch`` scenes at a time."""
+    """``steps`` steps on pictures of ``size`` x ``size`` px, of ``batch`` scenes at a time, of each of which InstMatt sees ``views`` crops."""
 
     steps: int
     size: int
     batch: int
+    views: int = 2
 
 
 @dataclass(frozen=True)
@@ -88,4 +89,4 @@ def read_recipe(path: Path) -> Recipe:
         raise UsageError(f"{path}: cannot be read as a recipe ({error})") from error
     except TypeError as error:
         names = ", ".join(field.name for field in fields(Recipe))
-        raise UsageError(f"{path}: {error}; a recipe has {names}; a stage has steps, size, batch") from error
+        raise UsageError(f"{path}: {error}; a recipe has {names}; a stage has steps, size, batch, views") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from instmatt_core.errors import UsageError, WeightsError
 from instmatt_core.instances import InstanceMasks
 from instmatt_core.matting.instmatt import InstMatt
 from instmatt_core.training import instmatt
-from instmatt_core.training.crops import MOST_PEOPLE, VIEWS, Crowds, Views, colours, first, inhabited, near_outline, tri, view
+from instmatt_core.training.crops import MOST_PEOPLE, Crowds, Views, colours, first, inhabited, near_outline, tri, view
 from instmatt_core.training.loop import Run, build_task
 from instmatt_core.training.recipe import Recipe, Stage
 
@@ -93,7 +94,7 @@ def test_windows_lie_near_the_outline() -> None:
 
 def test_items_by_number(cutouts: Path) -> None:
     composer = Composer([cutouts], (128, 128))
-    for kind, count in ((Views, VIEWS), (Crowds, MOST_PEOPLE)):
+    for kind, count in ((partial(Views, count=3), 3), (Crowds, MOST_PEOPLE)):
         one, same, other = kind(composer, 64, 5, 3)[1], kind(composer, 64, 6, 1)[0], kind(composer, 64, 5, 3)[2]
         assert one["image"].shape == (count, 3, 64, 64)
         assert one["colours"].shape == (count, 3, 3, 64, 64)

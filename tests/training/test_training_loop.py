@@ -102,7 +102,7 @@ def test_from_the_command_line(single_people: Path, tmp_path: Path) -> None:
         notes = file.metadata()
     assert notes["step"] == "2"
     assert notes["trained_on"] == single_people.name
-    assert json.loads(notes["recipe"])["stages"] == [{"steps": 2, "size": 64, "batch": 2}]
+    assert json.loads(notes["recipe"])["stages"] == [{"steps": 2, "size": 64, "batch": 2, "views": 2}]
     state = load_file(tmp_path / "out.safetensors")
     assert all(v.dtype == torch.float16 for v in state.values())
     PeopleNetwork().load_state_dict({k: v.float() for k, v in state.items()})  # strict: names and shapes

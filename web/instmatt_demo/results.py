@@ -28,7 +28,7 @@ PREVIEW_SIDE = 1280  # px, of what is drawn anew at every click
 KEEP_SECONDS, KEEP_RESULTS = 3600, 100
 PREVIEW = "preview.npz"
 EXPIRED = "This result was removed after an hour. Start again."
-NOBODY = "Nobody was found. The detector expects people it can see a good part of, roughly upright."
+NOBODY = "Nobody was found. The detector expects people it can see a good part of."
 
 
 class Shelf:

@@ -1,0 +1,82 @@
+"""Both detectors of the package together: the people detector says who is there, BlazePose helps to draw them.
+
+The one finds nearly everybody, the other's outlines are truer where it is sure. Measured in docs/people.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from ..image import fit, resize
+from ..instances import InstanceMasks, left_to_right, mask_boxes, share, take
+from .blazepose import BlazePose
+from .blazepose.detector import steadiness
+from .people import People
+from .people.detector import WORKING_SIDE, iou
+
+SAME = 0.6  # IoU from which on two masks are of one person
+BLAZEPOSE_SHARE = 0.6  # of BlazePose's mask in the result, against a people detector's that is not steady at all; half of it between equals
+STEP = 2  # pixels from one that is compared to the next
+STEADINESS_POWER = 6  # of each mask's weight
+
+
+class Ensemble:
+    """Detector of people and their masks; call it with a picture.
+
+    Args:
+        device: where the networks run.
+    """
+
+    name = "ensemble"
+
+    def __init__(self, device: str | torch.device = "cpu"):
+        self.people, self.blazepose = People(device), BlazePose(device)
+        self.networks = nn.ModuleList((self.people.network, self.blazepose.detector, self.blazepose.landmarks))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks run."""
+        return self.people.device
+
+    @device.setter
+    def device(self, device: torch.device) -> None:
+        self.people.device = self.blazepose.device = device
+
+    def __call__(self, image: Tensor, progress: Callable[[float], None] = lambda share: None) -> InstanceMasks:
+        """Find people in ``image (3, H, W)``; the masks have its size and are ordered left to right.
+
+        Heads are known of those people whom BlazePose finds, too.
+        """
+        size = (image.shape[1], image.shape[2])
+        working = fit(size, WORKING_SIDE)
+        picture = resize(image, working)
+        people = self.people(picture, lambda done: progress(0.2 * done))
+        if len(people):
+            people = together(people, self.blazepose(picture, lambda done: progress(0.2 + 0.75 * done)))
+        masks = resize(people.masks, size)
+        heads = None if people.heads is None else people.heads * (size[1] / working[1])
+        progress(1.0)
+        return InstanceMasks(masks, mask_boxes(masks), people.scores, heads)
+
+
+def together(people: InstanceMasks, others: InstanceMasks) -> InstanceMasks:
+    """All of ``people``, each mask averaged with that of ``others`` who is the same person, if anybody is.
+
+    The steadier of two masks weighs more: among views of one person it is the truer one.
+    """
+    masks, heads = people.masks.clone(), torch.full((len(people), 3), torch.nan)
+    for mask, head in zip(masks, heads, strict=True):
+        overlaps = [iou(mask[::STEP, ::STEP] > 0.5, other[::STEP, ::STEP] > 0.5) for other in others.masks]
+        if max(overlaps, default=0) < SAME:
+            continue
+        best = overlaps.index(max(overlaps))
+        own, other = (steadiness(m.numpy()) ** STEADINESS_POWER for m in (mask, others.masks[best]))
+        mask.lerp_(others.masks[best], BLAZEPOSE_SHARE * other / max(own + other, 1e-6))
+        if others.heads is not None:
+            head.copy_(others.heads[best])
+    masks = share(masks)
+    found = InstanceMasks(masks, mask_boxes(masks), people.scores, heads)
+    return left_to_right(take(found, (masks > 0.5).flatten(1).any(1)))
