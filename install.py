@@ -51,7 +51,7 @@ def check_torch():
 def check_bundled():
     """Problems with the weights inside the package: files that are missing or cut short."""
     problems = []
-    for name in ("blazepose_detector", "blazepose_landmarks", "people"):
+    for name in ("blazepose_detector", "blazepose_landmarks", "people", "instmatt-compact"):
         path = BUNDLED / f"{name}.safetensors"
         try:
             with path.open("rb") as file:
@@ -73,7 +73,7 @@ def main():
     wrong = "; ".join(f"{package} {problem}" for package, problem in problems.items())
     damaged = check_bundled()
     works = python and torch_works and not problems and not damaged
-    told = "finding people and closed-form mattes, offline" if works else "nothing yet; see above"
+    told = "finding people and matting them, offline" if works else "nothing yet; see above"
     print(f"[instmatt] Python   {sys.version.split()[0]}{'' if python else ' is too old, 3.10 or later is needed'}")
     print(f"[instmatt] torch    {torch}")
     print(f"[instmatt] packages {f'{wrong}: pip install ' + ' '.join(problems) if problems else 'all there'}")

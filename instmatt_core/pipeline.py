@@ -16,6 +16,9 @@ from .image import as_image, fit, resize
 from .instances import InstanceMasks, InstanceMattes, mask_boxes, share
 from .progress import Progress, silent, stage
 
+COMPACT = "instmatt-compact"
+COMPACT_SIDE = 768  # px; the compact network has seen people of a few hundred px
+
 
 @dataclass(frozen=True)
 class Options:
@@ -93,9 +96,20 @@ def _instmatt(options: Options) -> Any:
     from .matting.instmatt import InstMatt
     from .weights import load_weights
 
-    state = load_weights(options.weights or "instmatt", system="instmatt", folders=options.folders, progress=options.progress)
+    weights = options.weights or "instmatt"
+    state = load_weights(weights, system="instmatt", folders=options.folders, progress=options.progress)
     budget = {} if options.memory_mb is None else {"memory_mb": options.memory_mb}
-    return InstMatt(state, compat=options.compat, precision=options.precision, device=options.device, **budget)
+    side = COMPACT_SIDE if weights == COMPACT else None
+    system = InstMatt(state, compat=options.compat, precision=options.precision, device=options.device, working_side=side, **budget)
+    if weights == COMPACT:
+        system.name = COMPACT
+    return system
+
+
+def _instmatt_compact(options: Options) -> Any:
+    if options.weights is not None or options.compat != "default":
+        raise UsageError("instmatt-compact has its own weights and no paper's way; name instmatt with them")
+    return _instmatt(replace(options, weights=COMPACT))
 
 
 def _sim(options: Options) -> Any:
@@ -141,7 +155,12 @@ DETECTORS: dict[str, Callable[[Options], Any]] = {
     "rf-detr-seg": _rf_detr,
     "detectron2": _detectron2,
 }
-MATTING: dict[str, Callable[[Options], Any]] = {"closed-form": _closed_form, "instmatt": _instmatt, "sim": _sim}
+MATTING: dict[str, Callable[[Options], Any]] = {
+    COMPACT: _instmatt_compact,  # the first is the default
+    "closed-form": _closed_form,
+    "instmatt": _instmatt,
+    "sim": _sim,
+}
 END_TO_END: dict[str, Callable[[Options], Any]] = {"e2e-him": _e2e_him}  # picture to mattes, without a detector
 REFINES = ("closed-form", "none", "sim", "instmatt")
 
@@ -160,7 +179,7 @@ class Pipeline:
         UsageError: a name is not known or the device is not there.
     """
 
-    def __init__(self, detector: Any = "ensemble", matting: Any = "closed-form", device: str | torch.device = "auto", **options: Any):
+    def __init__(self, detector: Any = "ensemble", matting: Any = COMPACT, device: str | torch.device = "auto", **options: Any):
         self.options = Options(pick_device(device), **options)
         self._detector, self._matting = detector, matting
         self._parts: dict[str, Any] = {}
@@ -245,7 +264,7 @@ def matte(
     image: Any,
     *,
     detector: Any = "ensemble",
-    matting: Any = "closed-form",
+    matting: Any = COMPACT,
     device: str = "auto",
     masks: InstanceMasks | Tensor | None = None,
     max_side: int | None = None,

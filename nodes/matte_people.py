@@ -29,7 +29,7 @@ class MattePeople(io.ComfyNode):
             inputs=[
                 io.Image.Input("image", tooltip="One picture, several photos, or the frames of a video"),
                 io.Boolean.Input("track", default=False, tooltip="For video: a person keeps number and colour from frame to frame"),
-                host.ModelSocket.Input("model", optional=True, tooltip="An InstMatt or SIM model; left open, closed-form matting is used"),
+                host.ModelSocket.Input("model", optional=True, tooltip="An InstMatt or SIM model; left open, the pack's own is used"),
             ],
             outputs=[
                 host.MattesSocket.Output("mattes", tooltip="One alpha matte per person"),
@@ -49,7 +49,7 @@ class MattePeople(io.ComfyNode):
         people = find_people(images, models.detectors()[0], track=track, max_people=20)
         defaults = ClosedForm()
         guides = Guides(people, tuple(trimaps(frame, band=defaults.band, hair=defaults.hair) for frame in people.frames))
-        mattes = matte_people(images, guides, model)
+        mattes = matte_people(images, guides, model or models.bundled())
         cutouts, listed = host.each_and_all(cut_out(images, mattes), mattes.tracked)
         masks, _ = host.each_and_all(mattes.maps, mattes.tracked)
         drawn = host.image_out(overlays(images, mattes.maps, mattes))

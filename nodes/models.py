@@ -104,6 +104,11 @@ def load(choice: str, system: str, progress: Callable[[float], None]) -> Managed
     return Managed(build(options), entry.title, entry.jobs)
 
 
+def bundled() -> Managed:
+    """The matting model that is in the pack."""
+    return load("instmatt-compact", "instmatt", lambda share: None)
+
+
 def choices() -> list[str]:
     """What Load Matting Model offers: known weights of the systems here, then files in the folder."""
     return [*_known(), *files()]

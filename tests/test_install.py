@@ -34,7 +34,7 @@ def test_all_is_well(pack: Path) -> None:
     status, lines = run(pack)
     assert status == 0
     assert "all there" in lines[2]
-    assert "finding people and closed-form mattes" in lines[4]
+    assert "finding people and matting them" in lines[4]
     assert run(pack) == (status, lines)
     assert sorted(pack.parent.rglob("*")) == before
 

@@ -112,7 +112,7 @@ def test_end_to_end_systems_take_no_masks(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_options_reach_the_matting_system() -> None:
     with pytest.raises(instmatt_core.UsageError, match="closed-form has no weights"):
-        instmatt_core.Pipeline(weights="instmatt", device="cpu").load()
+        instmatt_core.Pipeline(matting="closed-form", weights="instmatt", device="cpu").load()
     with pytest.raises(instmatt_core.WeightsError, match="instmatt weights convert"):
         instmatt_core.Pipeline(matting="instmatt", device="cpu").load()
 
@@ -176,3 +176,13 @@ def test_what_cannot_refine_is_refused(options: dict[str, Any], message: str) ->
 def test_sim_without_weights() -> None:
     with pytest.raises(instmatt_core.WeightsError, match=r"(?s)sim.*instmatt weights convert"):
         instmatt_core.Pipeline(matting="sim", device="cpu").load()
+
+
+def test_the_compact_network_is_in_the_package(example: torch.Tensor) -> None:
+    found = instmatt_core.matte(example, matting="instmatt-compact", device="cpu")
+    assert len(found) == 2
+    assert found.info["matting"] == "instmatt-compact"
+    assert ((found.alphas > 0.1) & (found.alphas < 0.9)).flatten(1).float().mean(1).min() > 1e-3  # soft edges
+    for wrong in ({"weights": "instmatt"}, {"compat": "paper"}):
+        with pytest.raises(UsageError, match="its own weights"):
+            instmatt_core.Pipeline(matting="instmatt-compact", device="cpu", **wrong).load()

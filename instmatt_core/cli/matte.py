@@ -59,9 +59,9 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--matting",
-        default="closed-form",
+        default="instmatt-compact",
         metavar="NAME",
-        help="what makes mattes: closed-form, instmatt, sim, e2e-him (default: %(default)s)",
+        help="what makes mattes: instmatt-compact, closed-form, instmatt, sim, e2e-him (default: %(default)s)",
     )
     parser.add_argument(
         "--weights", metavar="SPEC", help="of the matting system: a name, FILE.safetensors or hf:owner/repo/file.safetensors"

@@ -13,6 +13,7 @@ from torch import Tensor
 from ..guidance import FOREGROUND, UNKNOWN, trimaps
 from ..image import resize
 from ..instances import InstanceMasks, share
+from .upsampling import carry
 
 MAX_UNKNOWN = 100_000  # unknowns of one linear system; bounds its memory to a few hundred MB
 HAZE = 0.03  # the least squares leave a veil over smooth backgrounds: alphas this near to 0 or 1 become so
@@ -68,7 +69,7 @@ def solve_trimap(image: Tensor, trimap: Tensor) -> Tensor:
         size = tuple(max(8, round(s * ratio)) for s in guide.shape)
         small_guide = torch.from_numpy(cv2.resize(guide.numpy(), size[::-1], interpolation=cv2.INTER_NEAREST))
         small = resize(picture, size)
-        local = _carry(picture, small, _solve(small, small_guide))
+        local = carry(picture, small, _solve(small, small_guide))
         local = torch.where(guide == UNKNOWN, local, guide)
     result = sure
     result[window] = (local - HAZE) / (1 - 2 * HAZE)
@@ -85,28 +86,3 @@ def _solve(image: Tensor, trimap: Tensor) -> Tensor:
 
     alpha = estimate_alpha_cf(image.permute(1, 2, 0).double().clamp(0, 1).numpy(), trimap.double().numpy(), preconditioner=preconditioner)
     return torch.from_numpy(alpha.astype(np.float32))
-
-
-def _carry(picture: Tensor, small: Tensor, alpha: Tensor, radius: int = 2, epsilon: float = 1e-5) -> Tensor:
-    """Local linear model of a small alpha in its picture's colours, applied to the full-size picture.
-
-    The colour guided filter (He, Sun, Tang, ECCV 2010), whose windows are those of the matting Laplacian.
-    """
-    guide, target = small.permute(1, 2, 0).numpy().astype(np.float64), alpha.numpy().astype(np.float64)
-    side = (2 * radius + 1, 2 * radius + 1)
-
-    def mean(values: np.ndarray) -> np.ndarray:
-        return cv2.blur(values, side, borderType=cv2.BORDER_REFLECT)
-
-    mean_i, mean_a = mean(guide), mean(target)
-    second = np.stack([mean(guide[..., i] * guide[..., j]) for i in range(3) for j in range(3)], -1)
-    covariance = second.reshape(*guide.shape[:2], 3, 3) - mean_i[..., :, None] * mean_i[..., None, :]
-    cross = mean(guide * target[..., None]) - mean_i * mean_a[..., None]
-    slope = np.linalg.solve(covariance + epsilon * np.eye(3), cross[..., None])[..., 0]
-    offset = mean_a - (slope * mean_i).sum(-1)
-    size = tuple(picture.shape[1:])
-    terms = torch.from_numpy(np.dstack((mean(slope), mean(offset))).astype(np.float32)).permute(2, 0, 1)
-    full = resize(terms[3], size)
-    for channel in range(3):  # one at a time: these are as large as the picture
-        full.addcmul_(picture[channel], resize(terms[channel], size))
-    return full.clamp_(0, 1)

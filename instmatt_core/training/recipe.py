@@ -14,7 +14,7 @@ PRECISIONS = ("float32", "bfloat16")
 
 @dataclass(frozen=True)
 class Stage:
-    """``steps`` steps on pictures of ``size`` x ``size`` px, of ``batch`` scenes at a time, of each of which InstMatt sees ``views`` crops."""
+    """``steps`` steps on pictures of ``size`` x ``size`` px, of ``batch`` scenes at a time; InstMatt sees ``views`` crops of each."""
 
     steps: int
     size: int

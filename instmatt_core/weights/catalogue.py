@@ -121,6 +121,18 @@ _ENTRIES = (
         sha256="4313e2259645d74a396c1ac69206fbaca3ea3409432d264af48871a82b3a3055",
     ),
     Weights(
+        name="instmatt-compact",
+        system="instmatt",
+        architecture="InstMatt's first stage, widths 16, 32, 48, 96, 160",
+        source=Bundled("instmatt-compact"),
+        licence=APACHE,
+        parameters=2_776_749,
+        trained_on="scenes composed from Clothing Co-Parsing street photographs and machine-made portraits; docs/instmatt_compact.md",
+        figures="200 composed scenes of kept-aside people: docs/instmatt_compact.md",
+        size=5_597_530,
+        sha256="37d55915dc9827af5dec388c9e0d0f227f8a9923fb9568f85a7c0f8b253ed8c1",
+    ),
+    Weights(
         name="instmatt",
         system="instmatt",
         architecture="res_shortcut_encoder_29, ASPP, res_shortcut_decoder_22_3ch, multi_inst_refiner; tanh output; self-refine 30, 15",

@@ -31,7 +31,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Models:
 def test_all_of_them_are_offered_the_preset_ones_first() -> None:
     models = Models(Pipeline("people", device="cpu"))
     assert models.detectors[0] == "people"
-    assert models.mattings[0] == "closed-form"
+    assert models.mattings[0] == "instmatt-compact"
     assert sorted(models.detectors) == sorted(DETECTORS)
     assert sorted(models.mattings) == sorted({**MATTING, **END_TO_END})
 

@@ -65,27 +65,45 @@ def instmatt(system: Any, work: Work, progress: Progress) -> Seen:
     return Seen(guides.tri[work.person], crop(first.alphas[work.person], first.size).cpu(), alphas[work.person])
 
 
+def instmatt_compact(system: Any, work: Work, progress: Progress) -> Seen:
+    """An :class:`~instmatt_core.matting.instmatt.InstMatt` of one stage."""
+    people = corrected(work)
+    alphas = system(work.image, people, stage(progress, "matting", 0.0, 1.0))
+    return Seen(tri_masks(sharpen(people)).tri[work.person], None, alphas[work.person])
+
+
 @dataclass(frozen=True)
 class Watchable:
     """A matting system in the second tab: ``solve(system, work, progress)``, and what to say of its trimap and its matte."""
 
     solve: Callable[[Any, Work, Progress], Seen]
+    has_band: bool
     has_tri_mattes: bool
     trimap: str
     matte: str
 
 
+CORRECTION = "**Correction** Paint where the mask is wrong: white is the person, dark is not, amber takes a stroke back."
 WATCHABLE = {
     "closed-form": Watchable(
         closed_form,
+        has_band=True,
         has_tri_mattes=False,
         trimap="**Trimap** The person is clear, amber is solved, the background dark. Paint to correct it.",
         matte="**Matte** closed form, in the band only",
     ),
+    "instmatt-compact": Watchable(
+        instmatt_compact,
+        has_band=False,
+        has_tri_mattes=False,
+        trimap=CORRECTION,
+        matte="**Matte** of a network that may correct the mask",
+    ),
     "instmatt": Watchable(
         instmatt,
+        has_band=False,
         has_tri_mattes=True,
-        trimap="**Correction** Paint where the mask is wrong: white is the person, dark is not, amber takes a stroke back.",
+        trimap=CORRECTION,
         matte="**Refined** everyone's mattes correct each other",
     ),
 }

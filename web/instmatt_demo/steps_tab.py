@@ -71,7 +71,7 @@ def build(models: Models, shelf: Shelf, first_photo: gr.Image) -> None:
             find = gr.Button("Find people", variant="primary", elem_id="find")
             person = gr.Radio(label="Person", visible=False, elem_id="person")
             detector, matting = chooser(models, mattings)
-            with gr.Column(visible=not begin.has_tri_mattes) as sliders:
+            with gr.Column(visible=begin.has_band) as sliders:
                 band = gr.Slider(
                     0.005, 0.12, defaults.band, step=0.005, label="Band", info="Half its width, as a share of the person's size"
                 )
@@ -157,7 +157,7 @@ def build(models: Models, shelf: Shelf, first_photo: gr.Image) -> None:
     def adapt(matting: str) -> dict[Any, Any]:
         now = WATCHABLE[matting]
         return {
-            sliders: gr.Column(visible=not now.has_tri_mattes),
+            sliders: gr.Column(visible=now.has_band),
             first_stage: gr.Column(visible=now.has_tri_mattes),
             trimap_says: now.trimap,
             matte_says: now.matte,

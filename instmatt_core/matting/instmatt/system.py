@@ -10,8 +10,10 @@ from torch import Tensor
 
 from ...errors import GuidanceError, UsageError
 from ...guidance import tri_masks
-from ...instances import InstanceMasks, TriMasks, mask_boxes, share
+from ...image import fit, resize
+from ...instances import InstanceMasks, TriMasks, mask_boxes, share, take
 from ..conventions import dtype_of, normalise
+from ..upsampling import carry
 from . import paper
 from .areas import Area, round_what, strips, widened
 from .fusion import fuse_coarse
@@ -65,7 +67,9 @@ class InstMatt:
         device: where the network runs.
         memory_mb: about how much memory working maps may take; what does not fit waits in temporary files. With less than some 100
             bytes for each pixel it takes what it needs. The result is the same with any budget.
-        max_side: in "paper", the long side in px to which the script shrinks larger pictures. Otherwise nothing is shrunk.
+        max_side: in "paper", the long side in px to which the script shrinks larger pictures.
+        working_side: in "default", the long side in px to which larger pictures are shrunk; their colours then carry the mattes to full
+            size. None shrinks nothing.
         precision: "float32", or "bfloat16" or "float16" for most of the first stage. "auto" is float32: with the others some percent of
             the undecided pixels move by more than two levels of 255.
 
@@ -84,24 +88,34 @@ class InstMatt:
         device: str | torch.device = "cpu",
         memory_mb: int = MEMORY_MB,
         max_side: int = paper.MAX_SIDE,
+        working_side: int | None = None,
         precision: str = "auto",
     ):
         dtype = dtype_of(precision, compat)
         network = build(state).to(device)
-        self.compat, self.device, self.memory_mb, self.max_side = compat, torch.device(device), memory_mb, max_side
+        self.compat, self.device, self.memory_mb = compat, torch.device(device), memory_mb
+        self.max_side, self.working_side = max_side, working_side
         self._generator = Generator(network, dtype)
         self._refiner = FastRefiner(network.refiner) if network.config.refiner else None
 
     def __call__(self, image: Tensor, instances: InstanceMasks, progress: Callable[[float], None] = lambda share: None) -> Tensor:
-        """Alphas ``(K, H, W)`` of ``image (3, H, W)``."""
+        """Alphas ``(K, H, W)`` of ``image (3, H, W)``. In "default", who has no pixel in the masks gets an empty matte."""
         if instances.size != tuple(image.shape[1:]):
             raise GuidanceError(f"the masks are {instances.size}, the picture is {tuple(image.shape[1:])} (height, width)")
         if not len(instances):
             return instances.masks
         if self.compat == "paper":
             return self._as_published(image, instances, progress)
-        guides = tri_masks(sharpen(instances)).tri
-        return share(self._matte(image, guides, progress))
+        working = fit(instances.size, self.working_side)
+        small, seen = resize(image, working), sharpen(replace(instances, masks=resize(instances.masks, working)))
+        there = seen.masks.flatten(1).any(1)
+        alphas = torch.zeros_like(instances.masks)
+        if there.any():
+            mattes = self._matte(small, tri_masks(take(seen, there)).tri, progress)
+            if working != instances.size:
+                mattes = torch.stack([carry(image, small, matte) for matte in share(mattes)])
+            alphas[there] = mattes
+        return share(alphas)
 
     def tri_matte(self, image: Tensor, guides: TriMasks, progress: Callable[[float], None] = lambda share: None) -> TriMattes:
         """The first stage: each instance by itself, from ``image (3, H, W)`` and everyone's tri-masks."""

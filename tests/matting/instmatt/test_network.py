@@ -11,6 +11,7 @@ from torch import Tensor
 
 from instmatt_core.errors import UsageError
 from instmatt_core.guidance import tri_masks
+from instmatt_core.image import resize
 from instmatt_core.instances import InstanceMasks, share
 from instmatt_core.matting.instmatt import InstMatt
 from instmatt_core.matting.instmatt.config import AUTHORS, InstMattConfig, config_of
@@ -87,3 +88,26 @@ def test_without_a_refiner_the_first_stage_is_the_result(picture: Tensor, two: I
     torch.testing.assert_close(system(picture, two), share(system.tri_matte(picture, tri_masks(two)).targets))
     with pytest.raises(UsageError, match="cannot refine"):
         system.refine_mattes(picture, two.masks)
+
+
+def test_large_pictures_are_matted_small(picture: Tensor, two: InstanceMasks) -> None:
+    state = undecided(SMALL).state_dict()
+    plain = InstMatt(state)(picture, two)
+    side = max(two.size)
+    assert torch.equal(InstMatt(state, working_side=side)(picture, two), plain)
+    small = InstMatt(state, working_side=side // 2)(picture, two)
+    assert small.shape == plain.shape
+    assert not torch.equal(small, plain)
+    assert (small.sum(0) <= 1.0001).all()
+    half = (two.size[0] // 2, two.size[1] // 2)
+    direct = InstMatt(state)(resize(picture, half), replace(two, masks=resize(two.masks, half)))
+    torch.testing.assert_close(resize(small, half), direct, atol=0.15, rtol=0)
+
+
+def test_who_is_not_in_the_picture_has_an_empty_matte(picture: Tensor, two: InstanceMasks) -> None:
+    system = InstMatt(undecided(SMALL).state_dict())
+    absent = InstanceMasks(torch.cat((two.masks, torch.zeros_like(two.masks[:1]))), torch.zeros(3, 4), torch.ones(3))
+    alphas = system(picture, absent)
+    assert not alphas[2].any()
+    assert torch.equal(alphas[:2], system(picture, two))
+    assert not system(picture, replace(two, masks=torch.zeros_like(two.masks))).any()
