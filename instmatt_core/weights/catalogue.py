@@ -253,5 +253,5 @@ def find_entry(name: str) -> Weights:
 
 
 def entry_of(system: str | None) -> Weights | None:
-    """The first entry of a system, for its licence and source."""
-    return next((entry for entry in _ENTRIES if entry.system == system), None)
+    """The first entry of a system that is not this project's own, for the licence and source of files from elsewhere."""
+    return next((e for e in _ENTRIES if e.system == system and not isinstance(e.source, Bundled)), None)

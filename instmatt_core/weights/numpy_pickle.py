@@ -111,7 +111,10 @@ def load_arrays(path: Path) -> Any:
         OSError: the file cannot be read.
     """
     data = path.read_bytes()
-    faults = (pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
+    faults = (
+        (pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
+        + (MemoryError, SystemError)  # of lengths that cannot be
+    )
     try:
         return _unwrap(_Unpickler(io.BytesIO(data), encoding="latin1").load())
     except faults as error:

@@ -141,6 +141,7 @@ def choose(page: sync_api.Page, label: str) -> None:
 def test_painting_on_the_trimap_changes_the_matte(page: sync_api.Page, tmp_path: Path) -> None:
     page.set_viewport_size({"width": 1280, "height": 900})
     page.get_by_role("tab", name="Step by step").click()
+    choose(page, "closed-form")
     page.click("#find")
     page.wait_for_selector("#tri-mask img")
     canvas = page.locator("#trimap canvas").first

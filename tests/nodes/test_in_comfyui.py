@@ -112,7 +112,7 @@ def matte_chain(picture: str, **settings: Any) -> dict[str, Any]:
     """Every step, from a file to its cut-outs."""
     return {
         "load": node("LoadImage", image=picture),
-        "detect": node("InstMattDetectPeople", image=["load", 0], detector="blazepose", max_people=20, track=False),
+        "detect": node("InstMattDetectPeople", image=["load", 0], detector="ensemble", max_people=20, track=False),
         "guide": node(
             "InstMattTriMask", image=["load", 0], people=["detect", 0], band=settings.get("band", 0.025), hair=0.25, painted_person=1
         ),
@@ -186,8 +186,8 @@ def test_pixels_are_the_librarys(server: ComfyUI, example: torch.Tensor) -> None
         }
     )
     assert result.status == "success", result.error
-    mattes = instmatt_core.matte(example, device="cpu")
-    for key in ("save", "save_one"):
+    for key, matting in (("save_one", "instmatt-compact"), ("save", "closed-form")):
+        mattes = instmatt_core.matte(example, matting=matting, device="cpu")
         found = pictures(server, result.outputs[key]["images"])
         assert len(found) == len(mattes) == 2
         for picture, cutout in zip(found, mattes.cutouts(example), strict=True):

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -73,6 +73,7 @@ def test_everything_else_is_refused(name: str, protocol: int, tmp_path: Path) ->
 
 
 @given(st.binary(max_size=200))
+@example(b"\x96" + (2**40).to_bytes(8, "little"))  # so long a bytearray
 def test_noise_is_refused_or_harmless(tmp_path_factory: pytest.TempPathFactory, noise: bytes) -> None:
     path = tmp_path_factory.mktemp("a") / "a.pkl"
     path.write_bytes(b"\x80\x04" + noise)
