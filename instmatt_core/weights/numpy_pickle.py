@@ -111,13 +111,11 @@ def load_arrays(path: Path) -> Any:
         OSError: the file cannot be read.
     """
     data = path.read_bytes()
-    faults = (
-        (pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
-        + (MemoryError, SystemError)  # of lengths that cannot be
-    )
+    damage = (pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
+    impossible_lengths = (MemoryError, SystemError)
     try:
         return _unwrap(_Unpickler(io.BytesIO(data), encoding="latin1").load())
-    except faults as error:
+    except (*damage, *impossible_lengths) as error:
         raise WeightsError(
             f"{path}: refused, the file is damaged or holds more than numpy arrays ({error}); nothing of it was run"
         ) from error
