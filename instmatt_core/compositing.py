@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .image import to_uint8
 from .instances import InstanceMattes
+from .threads import torch_threads_kept
 
 
 def estimate_foreground(image: Tensor, alpha: Tensor) -> Tensor:
@@ -22,12 +23,13 @@ def estimate_foreground(image: Tensor, alpha: Tensor) -> Tensor:
     rows, columns = (alpha > 0).any(1).nonzero().flatten(), (alpha > 0).any(0).nonzero().flatten()
     if not len(rows):
         return result
-    from pymatting import estimate_foreground_ml
-
     y = slice(max(0, int(rows[0]) - 8), int(rows[-1]) + 9)
     x = slice(max(0, int(columns[0]) - 8), int(columns[-1]) + 9)
     colour = np.ascontiguousarray(image[:, y, x].permute(1, 2, 0).numpy(), dtype=np.float32)
-    estimate = estimate_foreground_ml(colour, np.ascontiguousarray(alpha[y, x].numpy(), dtype=np.float32))
+    with torch_threads_kept():
+        from pymatting import estimate_foreground_ml
+
+        estimate = estimate_foreground_ml(colour, np.ascontiguousarray(alpha[y, x].numpy(), dtype=np.float32))
     result[:, y, x] = torch.from_numpy(np.asarray(estimate, dtype=np.float32)).permute(2, 0, 1).clamp(0, 1)
     return result
 

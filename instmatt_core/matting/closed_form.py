@@ -13,6 +13,7 @@ from torch import Tensor
 from ..guidance import FOREGROUND, UNKNOWN, trimaps
 from ..image import resize
 from ..instances import InstanceMasks, share
+from ..threads import torch_threads_kept
 from .upsampling import carry
 
 MAX_UNKNOWN = 100_000  # unknowns of one linear system; bounds its memory to a few hundred MB
@@ -79,10 +80,12 @@ def solve_trimap(image: Tensor, trimap: Tensor) -> Tensor:
 def _solve(image: Tensor, trimap: Tensor) -> Tensor:
     if not (trimap == UNKNOWN).any() or not (trimap == 0).any() or not (trimap == FOREGROUND).any():
         return trimap.clone()
-    from pymatting import estimate_alpha_cf, ichol
+    colours = image.permute(1, 2, 0).double().clamp(0, 1).numpy()
+    with torch_threads_kept():
+        from pymatting import estimate_alpha_cf, ichol
 
-    def preconditioner(matrix: Any) -> Any:
-        return ichol(matrix, shifts=SHIFTS)
+        def preconditioner(matrix: Any) -> Any:
+            return ichol(matrix, shifts=SHIFTS)
 
-    alpha = estimate_alpha_cf(image.permute(1, 2, 0).double().clamp(0, 1).numpy(), trimap.double().numpy(), preconditioner=preconditioner)
+        alpha = estimate_alpha_cf(colours, trimap.double().numpy(), preconditioner=preconditioner)
     return torch.from_numpy(alpha.astype(np.float32))

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from numpy.random import Generator
 from torch import Tensor
-from torch.utils.data import Dataset
 
-from ..data.synthesis import Composer, Scene
+from ..data.synthesis import Scene
+from .detected import Detected
 from .spoil import spoil
 from .task import Batch
 
@@ -20,40 +20,42 @@ LEAST_VISIBLE = 0.005  # of the crop; who shows less in it is left out
 Window = tuple[slice, slice]
 
 
-class Views(Dataset[Batch]):
-    """Crops of scenes from number ``start`` on, each with one target; see :func:`view`, stacked to ``(count, ...)``.
+class Views:
+    """Makes of a scene ``count`` crops of ``size`` px, each with one target; see :func:`view`, stacked to ``(count, ...)``.
 
-    Each of a scene's ``count`` crops is round somebody else, as long as there are more.
+    Each is round somebody else, as long as there are more. A share ``detected`` of scenes shows the people whom the people detector
+    finds, with its masks; the others everybody, with spoiled ones.
     """
 
-    def __init__(self, composer: Composer, size: int, start: int, length: int, count: int):
-        self.composer, self.size, self.start, self.length, self.count = composer, size, start, length, count
+    def __init__(self, size: int, count: int, detected: float = 0.0):
+        self.size, self.count, self.share = size, count, detected
+        self.find = Detected() if detected else None
 
-    def __len__(self) -> int:
-        return self.length
-
-    def __getitem__(self, index: int) -> Batch:
-        cv2.setNumThreads(1)
-        number = self.start + index
-        return self.crops(inhabited(self.composer, number), np.random.default_rng([self.composer.seed, number, 2]))
-
-    def crops(self, scene: Scene, rng: Generator) -> Batch:
-        chosen = rng.permutation(len(scene.alphas))
+    def __call__(self, scene: Scene, rng: Generator) -> Batch:
+        people = np.arange(len(scene.alphas))
+        found = self.find(scene) if self.find and rng.random() < self.share else None
+        if found is not None and found.any():
+            people = people[found.any((1, 2))]
+        else:
+            found = None
+        chosen = rng.permutation(people)
         views = []
         for i in range(self.count):
-            alphas = scene.alphas[first(int(chosen[i % len(chosen)]), len(chosen))]
+            order = first(int(chosen[i % len(chosen)]), len(scene.alphas))
+            alphas = scene.alphas[order]
             window = near_outline(alphas[0], self.size, rng)
-            views.append(view(scene.image, alphas, spoil(alphas, rng), window))
+            masks = spoil(alphas, rng) if found is None else found[order]
+            views.append(view(scene.image, alphas, masks, window))
         return {name: torch.stack([v[name] for v in views]) for name in views[0]}
 
 
-class Crowds(Views):
-    """As :class:`Views`, but one crop of each scene with everybody in it as a target, ``(MOST_PEOPLE, ...)``, and their ``count``."""
+class Crowd:
+    """Makes of a scene one crop of ``size`` px with everybody in it as a target, ``(MOST_PEOPLE, ...)``, and their ``count``."""
 
-    def __init__(self, composer: Composer, size: int, start: int, length: int):
-        super().__init__(composer, size, start, length, MOST_PEOPLE)
+    def __init__(self, size: int):
+        self.size = size
 
-    def crops(self, scene: Scene, rng: Generator) -> Batch:
+    def __call__(self, scene: Scene, rng: Generator) -> Batch:
         window = near_outline(scene.alphas[rng.integers(len(scene.alphas))], self.size, rng)
         visible = (scene.alphas[:, window[0], window[1]] > 127).mean((1, 2)) > LEAST_VISIBLE
         alphas = scene.alphas[visible if visible.any() else slice(1)][:MOST_PEOPLE]
@@ -61,15 +63,6 @@ class Crowds(Views):
         views = [view(scene.image, alphas[order], masks[order], window) for order in (first(k, len(alphas)) for k in range(len(alphas)))]
         filled = views + views[-1:] * (MOST_PEOPLE - len(views))
         return {name: torch.stack([v[name] for v in filled]) for name in filled[0]} | {"count": torch.tensor(len(views))}
-
-
-def inhabited(composer: Composer, number: int) -> Scene:
-    """The scene of that number; or if nobody is in it, another one."""
-    scene = composer[number]
-    while not len(scene.alphas):
-        number += 1 << 32
-        scene = composer[number]
-    return scene
 
 
 def first(target: int, count: int) -> np.ndarray:

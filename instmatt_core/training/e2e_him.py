@@ -29,6 +29,7 @@ from ..weights import read_safetensors
 from ..weights.check import load_strictly
 from .losses import class_entropy, in_band, match, trimap_entropy
 from .recipe import Recipe, Stage
+from .scenes import Scenes
 from .task import Batch, State, Task
 
 BACKGROUND, UNKNOWN, FOREGROUND = 0, 1, 2
@@ -36,23 +37,8 @@ BAND = (2, 12)  # px that the unknown band reaches beyond the soft pixels
 CHECKED = 12  # scenes of people kept aside
 
 
-class Everybody(Dataset[Batch]):
-    """Scenes from number ``start`` on: ``image (3, S, S)``, ``alphas (20, S, S)`` and ``trimaps (20, S, S)`` uint8, ``count``."""
-
-    def __init__(self, composer: Composer, start: int, length: int):
-        self.composer, self.start, self.length = composer, start, length
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __getitem__(self, index: int) -> Batch:
-        cv2.setNumThreads(1)
-        number = self.start + index
-        return targets(self.composer[number], np.random.default_rng([self.composer.seed, number, 3]))
-
-
 def targets(scene: Scene, rng: Generator) -> Batch:
-    """See :class:`Everybody`."""
+    """A scene as tensors: ``image (3, S, S)``, ``alphas (20, S, S)`` and ``trimaps (20, S, S)`` uint8, ``count``."""
     alphas = scene.alphas[-QUERIES:]
     filled = np.zeros((2, QUERIES, *scene.image.shape[:2]), np.uint8)
     for k, alpha in enumerate(alphas):
@@ -102,7 +88,7 @@ class E2EHIMTask(Task):
         return [{"params": part, "rate": rate} for part, rate in zip(parts, (self.recipe.rate, self.recipe.backbone_rate), strict=True)]
 
     def data(self, stage: Stage, start: int, length: int) -> Dataset[Batch]:
-        return Everybody(self._composer(stage.size, False), start, length)
+        return Scenes(self._composer(stage.size, False), start, length, targets)
 
     def losses(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         logits, alphas, trimaps = (part.float() for part in network(normalise(batch["image"].float() / 255)))

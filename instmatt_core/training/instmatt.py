@@ -20,9 +20,10 @@ from ..matting.instmatt.fusion import fuse
 from ..matting.instmatt.network import InstMattNetwork, activate
 from ..metrics import IMQ
 from ..weights.check import load_strictly
-from .crops import SCENE, Crowds, Views, as_float, inhabited
+from .crops import SCENE, Crowd, Views, as_float
 from .losses import over_scales, refinement
 from .recipe import Recipe, Stage
+from .scenes import Scenes, inhabited
 from .spoil import spoil
 from .task import Batch, State, Task
 
@@ -62,7 +63,8 @@ class InstMattTask(Task):
         return network
 
     def data(self, stage: Stage, start: int, length: int) -> Dataset[Batch]:
-        return Views(self.composer(stage.size, False), stage.size, start, length, stage.views)
+        prepare = Views(stage.size, stage.views, self.recipe.detected)
+        return Scenes(self.composer(stage.size, False), start, length, prepare, somebody=True)
 
     def losses(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         views = {name: as_float(part.flatten(0, 1)) for name, part in batch.items()}
@@ -75,7 +77,7 @@ class InstMattTask(Task):
     def sheet(self, state: State) -> Tensor:
         """Six crops with people kept aside: each with its guide, what is made of it, and the truth."""
         size = self.recipe.stages[-1].size
-        system, data = InstMatt(self.weights(state)), Views(self.composer(size, True), size, 0, 3, 2)
+        system, data = InstMatt(self.weights(state)), Scenes(self.composer(size, True), 0, 3, Views(size, 2), somebody=True)
         strips = []
         for view in (data[i] for i in range(3)):
             for image, guide, true in zip(*(as_float(view[name]) for name in ("image", "guide", "true")), strict=True):
@@ -135,7 +137,7 @@ class RefinerTask(InstMattTask):
         return Refinement(network)
 
     def data(self, stage: Stage, start: int, length: int) -> Dataset[Batch]:
-        return Crowds(self.composer(stage.size, False), stage.size, start, length)
+        return Scenes(self.composer(stage.size, False), start, length, Crowd(stage.size), somebody=True)
 
     def losses(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         scenes = []

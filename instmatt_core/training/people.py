@@ -19,6 +19,7 @@ from ..detect.people.network import CENTRE_STRIDE, MASK_STRIDE, OUTPUT_STRIDE, P
 from ..image import as_image
 from ..instances import InstanceMattes
 from .recipe import Recipe, Stage
+from .scenes import Scenes
 from .task import Batch, State, Task
 
 CELLS = 3  # places from which each person's mask is drawn in training: the centre, and others near it
@@ -26,24 +27,12 @@ MOST_PEOPLE = 9  # in one scene
 LABEL_FROM = 0.4  # where people may be without a matte, a centre as likely as this is not held to be wrong
 
 
-class Targets(Dataset[Batch]):
-    """Scenes from number ``start`` on, as tensors: ``image (3, S, S)`` uint8, ``masks (9, S/2, S/2)`` uint8, ``count``,
-    ``cells (9, 3, 2)``, ``heat (S/8, S/8)``, ``unsure (S/8, S/8)``."""
-
-    def __init__(self, composer: Composer, start: int, length: int):
-        self.composer, self.start, self.length = composer, start, length
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __getitem__(self, index: int) -> Batch:
-        cv2.setNumThreads(1)
-        number = self.start + index
-        return targets(self.composer[number], np.random.default_rng([self.composer.seed, number, 1]))
-
-
 def targets(scene: Scene, rng: np.random.Generator) -> Batch:
-    """See :class:`Targets`. A centre is the pixel of a person's visible part that is nearest to its centre of gravity."""
+    """A scene as tensors: ``image (3, S, S)`` uint8, ``masks (9, S/2, S/2)`` uint8, ``count``, ``cells (9, 3, 2)``, ``heat (S/8, S/8)``,
+    ``unsure (S/8, S/8)``.
+
+    A centre is the pixel of a person's visible part that is nearest to its centre of gravity.
+    """
     side = scene.image.shape[0]
     alphas = scene.alphas[-MOST_PEOPLE:]
     masks = np.zeros((MOST_PEOPLE, side // OUTPUT_STRIDE, side // OUTPUT_STRIDE), np.uint8)
@@ -141,7 +130,7 @@ class PeopleTask(Task):
             crowded=self.recipe.crowded,
             hard=self.recipe.hard,
         )
-        return Targets(composer, start, length)
+        return Scenes(composer, start, length, targets)
 
     def losses(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """The parts of the loss; their sum is what is minimised."""

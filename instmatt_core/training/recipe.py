@@ -40,6 +40,7 @@ class Recipe:
             :class:`instmatt_core.matting.instmatt.config.InstMattConfig`.
         precision: "float32", or "bfloat16" for the convolutions.
         hard: share of scenes made to be difficult.
+        detected: share of scenes in which InstMatt's first stage is guided by the bundled people detector's masks, not by spoiled ones.
     """
 
     task: str
@@ -55,6 +56,7 @@ class Recipe:
     network: dict[str, Any] = field(default_factory=dict)
     precision: str = "float32"
     hard: float = 0.0
+    detected: float = 0.0
     seed: int = 0
     checkpoint_every: int = 100
     sheet_every: int = 500

@@ -16,9 +16,10 @@ from instmatt_core.errors import UsageError, WeightsError
 from instmatt_core.instances import InstanceMasks
 from instmatt_core.matting.instmatt import InstMatt
 from instmatt_core.training import instmatt
-from instmatt_core.training.crops import MOST_PEOPLE, Crowds, Views, colours, first, inhabited, near_outline, tri, view
+from instmatt_core.training.crops import MOST_PEOPLE, Crowd, Views, colours, first, near_outline, tri, view
 from instmatt_core.training.loop import Run, build_task
 from instmatt_core.training.recipe import Recipe, Stage
+from instmatt_core.training.scenes import Scenes, inhabited
 
 NETWORK = {
     "widths": (8, 8, 8, 8, 16),
@@ -94,8 +95,9 @@ def test_windows_lie_near_the_outline() -> None:
 
 def test_items_by_number(cutouts: Path) -> None:
     composer = Composer([cutouts], (128, 128))
-    for kind, count in ((partial(Views, count=3), 3), (Crowds, MOST_PEOPLE)):
-        one, same, other = kind(composer, 64, 5, 3)[1], kind(composer, 64, 6, 1)[0], kind(composer, 64, 5, 3)[2]
+    for prepare, count in ((Views(64, 3), 3), (Crowd(64), MOST_PEOPLE)):
+        items = partial(Scenes, composer, prepare=prepare, somebody=True)
+        one, same, other = items(5, 3)[1], items(6, 1)[0], items(5, 3)[2]
         assert one["image"].shape == (count, 3, 64, 64)
         assert one["colours"].shape == (count, 3, 3, 64, 64)
         assert all(torch.equal(one[name], same[name]) for name in one)
@@ -103,7 +105,7 @@ def test_items_by_number(cutouts: Path) -> None:
 
 
 def test_everybody_in_a_crowd_is_a_target(cutouts: Path) -> None:
-    data = Crowds(Composer([cutouts], (128, 128)), 64, 0, 12)
+    data = Scenes(Composer([cutouts], (128, 128)), 0, 12, Crowd(64), somebody=True)
     counts = [int(data[i]["count"]) for i in range(12)]
     assert max(counts) > 1
     item = data[counts.index(max(counts))]

@@ -6,8 +6,8 @@ import copy
 
 import torch
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from ..folding import fold_norms
 from .network import InstMattNetwork
 from .spectral import SpectralConv, SpectralUpConv
 
@@ -24,20 +24,8 @@ def fold(network: InstMattNetwork) -> InstMattNetwork:
         for name, child in list(parent.named_children()):
             if isinstance(child, (SpectralConv, SpectralUpConv)):
                 setattr(parent, name, _plain(child))
-    for parent in list(network.modules()):
-        children = dict(parent.named_children())
-        for name, norm in children.items():
-            before = _before(name)
-            if isinstance(norm, nn.BatchNorm2d) and isinstance(children.get(before), (nn.Conv2d, nn.ConvTranspose2d)):
-                fused = fuse_conv_bn_eval(children[before], norm, transpose=isinstance(children[before], nn.ConvTranspose2d))  # type: ignore[type-var]
-                setattr(parent, before, fused)
-                setattr(parent, name, nn.Identity())
+    fold_norms(network)
     return network.requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-
-def _before(name: str) -> str:
-    """The name of the convolution that the norm of this name follows."""
-    return str(int(name) - 1) if name.isdecimal() else name.removesuffix("_bn").replace("bn", "conv")
 
 
 def _plain(conv: SpectralConv | SpectralUpConv) -> nn.Module:

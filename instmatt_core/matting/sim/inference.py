@@ -8,10 +8,10 @@ from typing import TypeVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ...convolution import conv2d
 from ..conventions import normalise
+from ..folding import fold_norms
 from ..residual import run_folded
 from .classifier import Classifier, activation_maps
 from .decoder import StandardisedConv, upsample
@@ -25,15 +25,10 @@ Module = TypeVar("Module", bound=nn.Module)
 def fold(network: Module) -> Module:
     """A copy whose convolutions hold the standardisation of their weights and the norms that follow them."""
     network = copy.deepcopy(network).eval()
-    for parent in list(network.modules()):
-        children = dict(parent.named_children())
-        for name, child in children.items():
-            if isinstance(child, StandardisedConv):
-                child.weight.data = child.kernel().data
-            before = str(int(name) - 1) if name.isdecimal() else name.replace("bn", "conv")
-            if isinstance(child, nn.BatchNorm2d):
-                parent.add_module(before, fuse_conv_bn_eval(children[before], child))  # type: ignore[type-var]
-                parent.add_module(name, nn.Identity())
+    for conv in network.modules():
+        if isinstance(conv, StandardisedConv):
+            conv.weight.data = conv.kernel().data
+    fold_norms(network)
     return network.requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
