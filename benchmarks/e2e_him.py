@@ -9,18 +9,16 @@ so that both meet the same machine; the best round of each counts. Peak memory i
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import torch
-from memory import memory
+from measuring import alternate, peak
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -80,10 +78,7 @@ def measure_peak(name: str, scene_file: Path, dtype: torch.dtype) -> None:
     del stored
     with torch.inference_mode():
         run(image[..., :64, :64].contiguous())  # what any first call allocates
-        gc.collect()
-        before = memory("VmRSS")
-        run(image)
-    print(f"{name:15} peak memory {memory('VmHWM'):6.0f} MB, of which the picture added {memory('VmHWM') - before:5.0f} MB")
+        print(f"{name:15} peak memory in MB, in brackets what the picture added: {peak(partial(run, image))}")
 
 
 def main() -> None:
@@ -102,22 +97,11 @@ def main() -> None:
         return measure_peak(name, Path(scene_file), dtype)
 
     state, image = scene(options.side, options.people)
-    paths = {name: path(name, state, dtype) for name in PATHS}
-    wall: dict[str, list[float]] = {name: [] for name in paths}
-    cpu: dict[str, list[float]] = {name: [] for name in paths}
-    results = {}
+    paths = {name: partial(path(name, state, dtype), image) for name in PATHS}
     with torch.inference_mode():
-        for _ in range(options.rounds):
-            for name, run in paths.items():
-                start, start_cpu = time.perf_counter(), time.process_time()
-                results[name] = run(image)
-                wall[name].append(time.perf_counter() - start)
-                cpu[name].append(time.process_time() - start_cpu)
-    print(agreement(results["straightforward"], results["shipped"][0]))
-    for label, times in (("wall", wall), ("CPU", cpu)):
-        best = {name: min(values) for name, values in times.items()}
-        figures = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in best.items())
-        print(f"{label:4} time: {figures}, ratio {best['straightforward'] / best['shipped']:.2f}")
+        figures = alternate(paths, options.rounds)
+    print(agreement(figures.made["straightforward"], figures.made["shipped"][0]))
+    print(figures.ratios(*PATHS))
     with tempfile.TemporaryDirectory() as folder:
         scene_file = Path(folder) / "scene.safetensors"
         save_file({**state, "image": image}, scene_file)

@@ -21,11 +21,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 
 import torch
-from memory import memory
+from measuring import alternate, peak
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -66,31 +65,22 @@ def path(name: str, people: int, options: argparse.Namespace) -> Matte:
     return lambda: shipped(image, instances)
 
 
-def compare(people: int, options: argparse.Namespace, peak_rate: float) -> None:
+def compare(people: int, options: argparse.Namespace, rate: float) -> None:
     """Print one row of the table in RESULTS.md."""
     from torch.utils.flop_counter import FlopCounterMode  # takes 150 MB, which the peaks must not count
 
     paths = {name: path(name, people, options) for name in PATHS}
-    wall: dict[str, list[float]] = {name: [] for name in PATHS}
-    cpu: dict[str, list[float]] = {name: [] for name in PATHS}
-    made, work = {}, FlopCounterMode(display=False)
-    for index in range(options.rounds):
-        for name, run in paths.items():
-            start, start_cpu = time.perf_counter(), time.process_time()
-            with work if name == "straightforward" and index == 0 else nullcontext():
-                made[name] = run()
-            wall[name].append(time.perf_counter() - start)
-            cpu[name].append(time.process_time() - start_cpu)
-        print(f"  round {index + 1}: {', '.join(f'{n} {wall[n][-1]:.1f} s wall {cpu[n][-1]:.1f} s CPU' for n in PATHS)}", file=sys.stderr)
-    levels = ((made["shipped"] - made["straightforward"]) * 255).abs()
-    best, best_cpu = ({name: min(times[name]) for name in PATHS} for times in (wall, cpu))
-    shares = [f"{work.get_total_flops() / best_cpu[name] / peak_rate:.0%}" for name in PATHS]
+    with FlopCounterMode(display=False) as work:
+        paths["straightforward"]()
+    best = alternate(paths, options.rounds)
+    levels = ((best.made["shipped"] - best.made["straightforward"]) * 255).abs()
+    shares = [f"{work.get_total_flops() / best.cpu[name] / rate:.0%}" for name in PATHS]
     peaks = [_peak(name, people, options.weights) for name in PATHS]
     cells = [
         str(people),
-        f"{best_cpu['straightforward']:.1f} -> {best_cpu['shipped']:.1f} s",
-        f"{best_cpu['straightforward'] / best_cpu['shipped']:.2f}",
-        f"{best['straightforward'] / best['shipped']:.2f}",
+        f"{best.cpu['straightforward']:.1f} -> {best.cpu['shipped']:.1f} s",
+        f"{best.cpu['straightforward'] / best.cpu['shipped']:.2f}",
+        f"{best.wall['straightforward'] / best.wall['shipped']:.2f}",
         " -> ".join(shares),
         " -> ".join(peaks),
         f"{(levels <= 1).float().mean():.3%} within 1 level, {(levels <= 2).float().mean():.3%} within 2, mean {levels.mean() / 255:.1e}",
@@ -127,10 +117,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if options.measure_peak:
-        run = path(options.measure_peak, options.people[0], options)
-        before = memory("VmRSS")
-        run()
-        print(f"{memory('VmHWM'):.0f} (+{memory('VmHWM') - before:.0f})")
+        print(peak(path(options.measure_peak, options.people[0], options)))
         return
     with tempfile.TemporaryDirectory() as folder:
         if options.weights is None:
