@@ -1,4 +1,4 @@
-"""Matting systems side by side: IMQ on composed scenes of people kept aside, with BlazePose's masks and with spoiled true masks.
+"""Matting systems side by side: IMQ on composed scenes of people kept aside, with detectors' masks and with spoiled true masks.
 
     python benchmarks/matting.py CACHE... [--scenes 200] [--systems closed-form instmatt-compact=FILE.safetensors] [--guides spoiled]
 
@@ -11,41 +11,26 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
+from scenes import composed
 
 from instmatt_core.compositing import over
-from instmatt_core.data.synthesis import Composer
 from instmatt_core.image import as_image, write_png
 from instmatt_core.instances import InstanceMasks
 from instmatt_core.metrics import IMQ
 from instmatt_core.pipeline import DETECTORS, MATTING, Options
 from instmatt_core.training.spoil import spoil
 
-SIZES = ((640, 960), (800, 800), (960, 640), (720, 1280))
+SEED = 2027
 ERRORS = ("mad", "mse", "grad", "conn")
-VISIBLE = 0.002  # of the picture; who covers less is left out of the truth
-
-
-def scenes(caches: list[Path], count: int) -> Iterator[tuple[torch.Tensor, np.ndarray]]:
-    """Pictures ``(3, H, W)`` and true alphas ``(K, H, W)`` uint8 of people kept aside; somebody is in each."""
-    composers = [Composer(caches, size, seed=2027, kept_aside=True) for size in SIZES]
-    index = found = 0
-    while found < count:
-        scene = composers[index % len(composers)][index]
-        index += 1
-        alphas = scene.alphas[(scene.alphas > 127).mean((1, 2)) > VISIBLE]
-        if len(alphas):
-            found += 1
-            yield as_image(scene.image), alphas
 
 
 def spoiled(alphas: np.ndarray, number: int) -> InstanceMasks:
     """A spoiled mask of everyone."""
-    masks = torch.from_numpy(spoil(alphas, np.random.default_rng([2027, number]), leave_out=0)).float()
+    masks = torch.from_numpy(spoil(alphas, np.random.default_rng([SEED, number]), leave_out=0)).float()
     return InstanceMasks.from_masks(masks)
 
 
@@ -64,7 +49,7 @@ def main() -> None:
     parser.add_argument("caches", type=Path, nargs="+")
     parser.add_argument("--scenes", type=int, default=200)
     parser.add_argument("--systems", nargs="+", default=["closed-form"])
-    parser.add_argument("--guides", nargs="+", default=["blazepose", "spoiled"], choices=("ensemble", "blazepose", "people", "spoiled"))
+    parser.add_argument("--guides", nargs="+", default=["spoiled", "ensemble"], choices=("ensemble", "blazepose", "people", "spoiled"))
     parser.add_argument("--views", type=Path, metavar="DIR", help="write what each system makes of the first ten scenes, over green")
     options = parser.parse_args()
     systems = dict(system_of(text) for text in options.systems)
@@ -72,7 +57,8 @@ def main() -> None:
         detector = None if guide == "spoiled" else DETECTORS[guide](Options(torch.device("cpu")))
         scores = {name: IMQ() for name in systems}
         seconds = dict.fromkeys(systems, 0.0)
-        for number, (image, truth) in enumerate(scenes(options.caches, options.scenes)):
+        for number, (picture, truth) in enumerate(composed(options.caches, options.scenes, SEED, somebody=True)):
+            image = as_image(picture)
             masks = spoiled(truth, number) if detector is None else detector(image)
             for name, system in systems.items():
                 started = time.process_time()

@@ -1,10 +1,10 @@
 """People detectors measured side by side: composed scenes of people kept aside, photographs with polygons, no people at all.
 
-    python benchmarks/people_detector.py CACHE... [--photos FOLDER] [--empty FOLDER] [--scenes 200] [--matted 60] [--sheet worst.png]
+    python benchmarks/people_detector.py CACHE... [--photos FOLDER] [--empty FOLDER] [--scenes 200] [--sheet worst.png]
 
 CACHE: folders of cut-outs as ``instmatt data compose`` and ``instmatt train`` keep them. Recall: share of people found with a mask
-of IoU 0.5 or more. RQ: found / (found + missed / 2 + false / 2). IoU: mean over those found, and over everyone. IMQ: of the mattes that
-the closed-form step makes of the masks, on the first --matted scenes (at IoU 0.5).
+of IoU 0.5 or more. RQ: found / (found + missed / 2 + false / 2). IoU: mean over those found, and over everyone. What matting makes of
+the masks is measured by benchmarks/matting.py.
 """
 
 from __future__ import annotations
@@ -19,19 +19,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from scenes import composed
 from scipy.optimize import linear_sum_assignment
 
 from instmatt_core.compositing import overlay
 from instmatt_core.data.backgrounds import generate
 from instmatt_core.data.effects import photograph
-from instmatt_core.data.synthesis import Composer
 from instmatt_core.image import as_image, read_image, to_uint8, write_png
 from instmatt_core.instances import InstanceMattes
-from instmatt_core.matting.closed_form import ClosedForm
-from instmatt_core.metrics import IMQ
 from instmatt_core.pipeline import DETECTORS, Options
 
-SIZES = ((640, 960), (800, 800), (960, 640), (720, 1280))
+SEED = 2026
 
 
 @dataclass
@@ -86,27 +84,9 @@ def side_by_side(image: np.ndarray, truth: np.ndarray, found: object) -> np.ndar
 
 
 def scenes(caches: list[Path], count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """``count`` scenes of people kept aside; who covers less than 0.2% of the picture does not count."""
-    for image, alphas in composed(caches, count):
+    """``count`` scenes of people kept aside, with masks."""
+    for image, alphas in composed(caches, count, SEED):
         yield image, alphas > 127
-
-
-def composed(caches: list[Path], count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The same with alphas, uint8."""
-    composers = [Composer(caches, size, seed=2026, kept_aside=True) for size in SIZES]
-    for index in range(count):
-        scene = composers[index % len(composers)][index]
-        yield scene.image, scene.alphas[(scene.alphas > 127).mean((1, 2)) > 0.002]
-
-
-def matting_quality(detector: Callable, pictures: Iterator[tuple[np.ndarray, np.ndarray]]) -> str:
-    """IMQ by error of the detector's masks after the closed-form step."""
-    matting, score = ClosedForm(), IMQ()
-    for image, alphas in pictures:
-        picture = as_image(image)
-        score.update(matting(picture, detector(picture)).numpy(), alphas.astype(np.float32) / 255)
-    values = score.compute()[0.5].imq
-    return "  ".join(f"IMQ {name} {100 * value:.1f}" for name, value in values.items())
 
 
 def photographs(folder: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -151,7 +131,6 @@ def main() -> None:
     parser.add_argument("--photos", type=Path)
     parser.add_argument("--empty", type=Path, help="pictures without people")
     parser.add_argument("--scenes", type=int, default=200)
-    parser.add_argument("--matted", type=int, default=0, help="of them, how many are matted, too")
     parser.add_argument("--detectors", nargs="+", default=["blazepose", "people", "ensemble"])
     parser.add_argument("--sheet", type=Path, help="contact sheet of the worst twenty scenes, of the last detector")
     options = parser.parse_args()
@@ -164,9 +143,6 @@ def main() -> None:
             for image, truth in pictures():
                 score.add(image, truth, detector)
             print(f"{name:7} {key:10} {score.line()}", flush=True)
-            if name == "scenes" and options.matted:
-                quality = matting_quality(detector, composed(options.caches, options.matted))
-                print(f"matted  {key:10} {quality}  in the first {options.matted} scenes", flush=True)
             if name == "photos":
                 print("        each person:", [round(v, 3) for v in score.best])
             if options.sheet and key == options.detectors[-1]:
