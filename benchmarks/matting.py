@@ -1,6 +1,6 @@
 """Matting systems side by side: IMQ on composed scenes of people kept aside, with detectors' masks and with spoiled true masks.
 
-    python benchmarks/matting.py CACHE... [--scenes 200] [--systems closed-form instmatt-compact=FILE.safetensors] [--guides spoiled]
+    python benchmarks/matting.py CACHE... [--scenes 200] [--systems closed-form mine=FILE.safetensors] [--guides spoiled]
 
 CACHE: folders of cut-outs as ``instmatt data compose`` and ``instmatt train`` keep them. A system is a name of the pipeline's, or
 NAME=FILE: an InstMatt of any size, as ``instmatt train --export`` writes it. All see the same pictures and the same masks.

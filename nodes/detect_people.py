@@ -58,7 +58,7 @@ class DetectPeople(io.ComfyNode):
             node_id="InstMattDetectPeople",
             display_name="Detect People",
             category="InstMatt",
-            description="Finds every person in a picture and gives one mask for each, left to right. The model is part of the pack.",
+            description="Finds every person in a picture: one mask for each, left to right. The default detector is part of the pack.",
             search_aliases=["person detection", "segment people", "instance segmentation", "human mask", "blazepose"],
             is_output_node=True,
             inputs=[

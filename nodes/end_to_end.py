@@ -32,7 +32,7 @@ class EndToEndMatte(io.ComfyNode):
                 host.ModelSocket.Input(
                     "detail",
                     optional=True,
-                    tooltip="An InstMatt or SIM model for the soft edges of large pictures; left open, closed-form matting is used",
+                    tooltip="InstMatt with its refiner or SIM, for soft edges of large pictures; left open, closed-form matting is used",
                 ),
                 io.Boolean.Input("track", default=False, tooltip="For video: a person keeps number and colour from frame to frame"),
             ],

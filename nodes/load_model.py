@@ -1,4 +1,4 @@
-"""Load Matting Model: weights of a published system."""
+"""Load Matting Model: the pack's own network, or weights of a published system."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class LoadMattingModel(io.ComfyNode):
             node_id="InstMattLoadMattingModel",
             display_name="Load Matting Model",
             category="InstMatt",
-            description="Loads weights of InstMatt, SIM or E2E-HIM. Not needed for the nodes that work without a model.",
+            description="The pack's own matting network, or weights of InstMatt, SIM or E2E-HIM. Matte works without it, too.",
             search_aliases=["instmatt model", "sim model", "e2e-him model", "matting checkpoint", "safetensors"],
             inputs=[
                 io.Combo.Input(
                     "weights",
                     options=models.choices(),
-                    tooltip="Known weights, then files in models/instmatt. To convert an author's checkpoint: instmatt weights convert",
+                    tooltip="Known weights, then files in models/instmatt. Authors' checkpoints are converted once: see this node's help",
                 ),
                 io.Combo.Input(
                     "system",
@@ -34,7 +34,8 @@ class LoadMattingModel(io.ComfyNode):
             ],
             outputs=[
                 host.ModelSocket.Output(
-                    "model", tooltip="For Matte, Refine and Matte People (InstMatt, SIM), or End-to-End Matte (E2E-HIM)"
+                    "model",
+                    tooltip="For Matte and Matte People (InstMatt, SIM), Refine (SIM, InstMatt with refiner) or End-to-End Matte (E2E-HIM)",
                 )
             ],
         )

@@ -20,7 +20,7 @@ class Refine(io.ComfyNode):
             node_id="InstMattRefine",
             display_name="Refine Mattes",
             category="InstMatt",
-            description="Corrects mattes: everyone's together with InstMatt, in fine detail with SIM; edges are always solved again.",
+            description="Corrects mattes: everyone's together with InstMatt, in fine detail with SIM; soft edges are solved again.",
             search_aliases=["refine matte", "clean edges", "defringe", "multi-instance refinement", "remove specks"],
             inputs=[
                 io.Image.Input("image", tooltip="The picture that the mattes belong to"),
@@ -28,7 +28,7 @@ class Refine(io.ComfyNode):
                 host.ModelSocket.Input(
                     "model",
                     optional=True,
-                    tooltip="InstMatt: people who touch correct each other's mattes first. SIM: it solves the edges",
+                    tooltip="InstMatt with its refiner (not instmatt-compact): people correct each other first. SIM: it solves the edges",
                 ),
                 io.Int.Input(
                     "edge",

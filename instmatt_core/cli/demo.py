@@ -33,7 +33,9 @@ def run(options: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         if error.name not in ("gradio", "instmatt_demo"):
             raise
-        raise UsageError(f'the demo needs {error.name}, which is not installed; run: pip install "instmatt[demo]"') from error
+        raise UsageError(
+            f'the demo needs {error.name}, which is not installed; in this project's folder: pip install ".[demo]"'
+        ) from error
     models = Models(pipeline_of(options), options.max_side)
     served = {**settings(), "server_name": options.host, "server_port": options.port, "inbrowser": options.open}
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -37,8 +37,8 @@ ABOUT = (
     ),
     About(
         "rf-detr-seg",
-        "RF-DETR-Seg medium; COCO mask AP 45; recommended where it can be had",
-        'pip install "instmatt[detectors]"; its weights: instmatt weights list rf-detr-seg-medium',
+        "RF-DETR-Seg medium; COCO mask AP 45, its authors' figure",
+        'pip install ".[detectors]" in the folder of this project; its weights: instmatt weights list rf-detr-seg-medium',
         "Apache-2.0",
     ),
     About(

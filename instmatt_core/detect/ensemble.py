@@ -28,12 +28,13 @@ class Ensemble:
 
     Args:
         device: where the networks run.
+        max_people: keep at most this many, the surest.
     """
 
     name = "ensemble"
 
-    def __init__(self, device: str | torch.device = "cpu"):
-        self.people, self.blazepose = People(device), BlazePose(device)
+    def __init__(self, device: str | torch.device = "cpu", *, max_people: int = 40):
+        self.people, self.blazepose = People(device, max_people=max_people), BlazePose(device)
         self.networks = nn.ModuleList((self.people.network, self.blazepose.detector, self.blazepose.landmarks))
 
     @property
@@ -44,6 +45,15 @@ class Ensemble:
     @device.setter
     def device(self, device: torch.device) -> None:
         self.people.device = self.blazepose.device = device
+
+    @property
+    def max_people(self) -> int:
+        """Keep at most this many, the surest."""
+        return self.people.max_people
+
+    @max_people.setter
+    def max_people(self, most: int) -> None:
+        self.people.max_people = most
 
     def __call__(self, image: Tensor, progress: Callable[[float], None] = lambda share: None) -> InstanceMasks:
         """Find people in ``image (3, H, W)``; the masks have its size and are ordered left to right.

@@ -69,7 +69,7 @@ def new_accelerator() -> Accelerator:
     try:
         from accelerate import Accelerator, DataLoaderConfiguration, DistributedDataParallelKwargs
     except ImportError as error:
-        raise UsageError("training needs accelerate; install it with: pip install instmatt[train]") from error
+        raise UsageError("training needs accelerate; install it: pip install accelerate") from error
     parts = DataLoaderConfiguration(split_batches=True)  # a recipe's batch is that of all processes together
     unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # what a batch without people leaves out
     return Accelerator(mixed_precision="no", dataloader_config=parts, kwargs_handlers=[unused])

@@ -39,7 +39,7 @@ class Recipe:
         network: the settings of the network, for tasks that have any: those of
             :class:`instmatt_core.matting.instmatt.config.InstMattConfig`.
         precision: "float32", or "bfloat16" for the convolutions.
-        hard: share of scenes made to be difficult.
+        hard: share of scenes made to be difficult, for the people detector.
         detected: share of scenes in which InstMatt's first stage is guided by the bundled people detector's masks, not by spoiled ones.
     """
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..command import command
 from ..errors import WeightsError
 from ..progress import Progress, silent
 from . import hub
@@ -100,7 +101,8 @@ def _parse(spec: str | Path) -> _Request:
         if not path.is_file():
             raise WeightsError(f"{path}: no such file")
         if path.suffix != ".safetensors":
-            raise WeightsError(f'{path}: convert it first: instmatt weights convert "{path}" "{path.with_suffix(".safetensors")}"')
+            target = path.with_suffix(".safetensors")
+            raise WeightsError(f'{path}: convert it first: {command()} weights convert "{path}" "{target}"')
         return _Request(text, path=path)
     name, _, revision = text.partition("@")
     entry = find_entry(name)
@@ -154,12 +156,12 @@ def _may_download(request: _Request, download: bool | None) -> None:
     if not request.pinned:
         raise WeightsError(
             f"{missing}, and no revision of {address.repo} has been verified by this project. Name one, or take the newest:\n"
-            f"  instmatt weights pull {name}@COMMIT\n  instmatt weights pull {name}@main\n{_by_hand(request).lstrip()}"
+            f"  {command()} weights pull {name}@COMMIT\n  {command()} weights pull {name}@main\n{_by_hand(request).lstrip()}"
         )
     if hub.is_offline():
-        raise WeightsError(f"{missing}, and HF_HUB_OFFLINE is set. Online: instmatt weights pull {name}.{_by_hand(request)}")
+        raise WeightsError(f"{missing}, and HF_HUB_OFFLINE is set. Online: {command()} weights pull {name}.{_by_hand(request)}")
     if download is False or (download is None and not read_settings().downloads):
-        raise WeightsError(f"{missing}, and nothing is downloaded unasked. Online: instmatt weights pull {name}.{_by_hand(request)}")
+        raise WeightsError(f"{missing}, and nothing is downloaded unasked. Online: {command()} weights pull {name}.{_by_hand(request)}")
 
 
 def _by_hand(request: _Request) -> str:
@@ -173,7 +175,7 @@ def _by_hand(request: _Request) -> str:
         return (
             f" By hand:\n  get   {origin.what}, licence: {entry.licence.name}\n"
             f"  from  {origin.url or f'{origin.page}, which links to {origin.host}'}\n"
-            f'  then  instmatt weights convert FILE "{target}"\n'
+            f'  then  {command()} weights convert FILE "{target}"\n'
             "A converted copy in a Hub repository of your own is found with INSTMATT_HUB_REPO=owner/repo"
         )
     assert address is not None

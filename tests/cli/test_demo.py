@@ -15,7 +15,7 @@ def test_without_gradio_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, c
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "gradio", None)
     assert main(["demo"]) == 2
-    assert 'pip install "instmatt[demo]"' in capsys.readouterr().err
+    assert 'pip install ".[demo]"' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("port", ["0", "99999", "x"])

@@ -56,7 +56,7 @@ def test_labels_and_commands(models: Models) -> None:
     assert labels["e2e-him"] == "e2e-him (no weights)"
     assert labels["rf-detr-seg"] == "rf-detr-seg (not installed)"
     package, weights = models.lacks("rf-detr-seg")
-    assert 'pip install "instmatt[detectors]"' in package.how
+    assert 'pip install ".[detectors]"' in package.how
     assert "instmatt weights pull rf-detr-seg-medium" in weights.how
     assert "instmatt weights convert FILE" in models.lacks("instmatt")[0].how
 

@@ -69,3 +69,10 @@ def test_networks_move_together() -> None:
     assert ensemble.people.device == ensemble.blazepose.device == torch.device("meta")
     assert next(ensemble.people.network.parameters()).is_meta
     assert next(ensemble.blazepose.landmarks.parameters()).is_meta
+
+
+def test_no_more_than_asked_for(example: torch.Tensor) -> None:
+    detector = Ensemble(max_people=1)
+    assert len(detector(example)) == 1
+    detector.max_people = 2
+    assert len(detector(example)) == 2

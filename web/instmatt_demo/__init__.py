@@ -1,4 +1,4 @@
-"""The web demo: drop a photograph, see each person cut out. Needs ``gradio`` (``pip install "instmatt[demo]"``).
+"""The web demo: drop a photograph, see each person cut out. Needs ``gradio`` (``pip install ".[demo]"``).
 
 from instmatt_demo import app, settings
 app().launch(**settings())  # a Space, or a server of one's own; ``instmatt demo`` does the same on this machine
