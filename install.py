@@ -1,6 +1,6 @@
 """ComfyUI-Manager runs this after `pip install -r requirements.txt`: it checks, explains, and changes nothing.
 
-Standard library only; no pip, no download. Exit status 1 only if nothing can work.
+Standard library only; no pip, no download. Exit status 1 if Python, torch or the pack itself must be replaced.
 """
 
 import importlib
@@ -72,13 +72,14 @@ def main():
     problems = {package: problem for module, package in NEEDED.items() if (problem := check_import(module))}
     wrong = "; ".join(f"{package} {problem}" for package, problem in problems.items())
     damaged = check_bundled()
+    command = " ".join(f'"{path}"' if " " in path else path for path in (sys.executable, str(BUNDLED.parents[1])))
     works = python and torch_works and not problems and not damaged
     told = "finding people and matting them, offline" if works else "nothing yet; see above"
     print(f"[instmatt] Python   {sys.version.split()[0]}{'' if python else ' is too old, 3.10 or later is needed'}")
     print(f"[instmatt] torch    {torch}")
     print(f"[instmatt] packages {f'{wrong}: pip install ' + ' '.join(problems) if problems else 'all there'}")
     print(f"[instmatt] weights  {'; '.join(damaged) + ': install the pack again' if damaged else 'the bundled ones are there'}")
-    print(f"[instmatt] works    {told}. Others: instmatt weights list")
+    print(f"[instmatt] works    {told}. Others: {command} weights list")
     return 0 if python and torch_works and not damaged else 1
 
 

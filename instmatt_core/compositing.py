@@ -13,6 +13,8 @@ from .image import to_uint8
 from .instances import InstanceMattes
 from .threads import torch_threads_kept
 
+SEEN = 0.5 / 255  # a fainter alpha is 0 in 8 bits
+
 
 def estimate_foreground(image: Tensor, alpha: Tensor) -> Tensor:
     """The person's own colour ``(3, H, W)`` under ``alpha (H, W)``: multi-level estimation (Germer et al., 2020).
@@ -20,7 +22,8 @@ def estimate_foreground(image: Tensor, alpha: Tensor) -> Tensor:
     Computed in the neighbourhood of the matte; elsewhere the picture is returned unchanged.
     """
     result = image.clone()
-    rows, columns = (alpha > 0).any(1).nonzero().flatten(), (alpha > 0).any(0).nonzero().flatten()
+    seen = alpha > SEEN
+    rows, columns = seen.any(1).nonzero().flatten(), seen.any(0).nonzero().flatten()
     if not len(rows):
         return result
     y = slice(max(0, int(rows[0]) - 8), int(rows[-1]) + 9)

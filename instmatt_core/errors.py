@@ -27,5 +27,13 @@ class UsageError(InstMattError):
     """An option does not exist or does not go with another."""
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Whether that is what happened: torch says it by a RuntimeError, on a CPU as on a GPU."""
+    text = str(error)
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
+    )
+
+
 class Cancelled(InstMattError):
     """The caller's progress callback asked to stop."""

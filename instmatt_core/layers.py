@@ -13,6 +13,7 @@ from torch import Tensor
 from .compositing import over
 from .errors import UsageError
 from .image import resize
+from .instances import mask_boxes
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,12 @@ def place(rgba: Tensor, placement: Placement) -> Tensor:
     if placement.scale <= 0:
         raise UsageError(f"a person's scale must be positive, not {placement.scale:g}")
     alpha = rgba[3]
-    rows, columns = (alpha > 0).any(1).nonzero().flatten(), (alpha > 0).any(0).nonzero().flatten()
-    if not len(rows):
+    left, _, right, bottom = mask_boxes(alpha[None])[0].tolist()
+    if not right:
+        left, _, right, bottom = mask_boxes(alpha[None], 0.0)[0].tolist()
+    if not right:
         return rgba
-    x, y, s = float(columns[0] + columns[-1]) / 2, float(rows[-1]), placement.scale
+    x, y, s = (left + right - 1) / 2, bottom - 1, placement.scale
     matrix = np.array([[s, 0, (1 - s) * x + placement.dx], [0, s, (1 - s) * y + placement.dy]])
     premultiplied = torch.cat((rgba[:3] * alpha, alpha[None])).permute(1, 2, 0).numpy()
     if s < 1:  # the warp only interpolates: what it skips must be averaged before

@@ -189,8 +189,7 @@ class Pipeline:
                 raise UsageError(f"no {kind} is called {value!r}; there is {', '.join(known)}")
         if self.options.refine not in (None, *REFINES):
             raise UsageError(f"refine is one of {', '.join(REFINES)}, not {self.options.refine!r}")
-        end_to_end = isinstance(matting, str) and matting in END_TO_END
-        if not end_to_end and (self.options.refine or self.options.refine_weights):
+        if not self.end_to_end and (self.options.refine or self.options.refine_weights):
             raise UsageError(f"refine is for end-to-end systems ({', '.join(END_TO_END)})")
 
     @property
@@ -203,10 +202,21 @@ class Pipeline:
         """The matting step or the end-to-end system, loaded on first use."""
         return self._part("matting", self._matting, {**MATTING, **END_TO_END})
 
-    def load(self) -> Pipeline:
-        """Load the matting system now, so that missing weights are told before any picture is read; returns itself."""
-        self._part("matting", self._matting, {**MATTING, **END_TO_END})
+    def load(self, *, detector: bool = True) -> Pipeline:
+        """Load everything now, so that what is missing is told before any picture is read; returns itself.
+
+        Args:
+            detector: whether one is needed, unless masks are given. End-to-end systems never need one.
+        """
+        _ = self.matting
+        if detector and not self.end_to_end:
+            _ = self.detector
         return self
+
+    @property
+    def end_to_end(self) -> bool:
+        """Whether the system finds people by itself."""
+        return isinstance(self._matting, str) and self._matting in END_TO_END
 
     def _part(self, kind: str, value: Any, known: dict[str, Callable[[Options], Any]]) -> Any:
         with self._lock:
@@ -239,7 +249,7 @@ class Pipeline:
         picture = as_image(image)
         size = (picture.shape[1], picture.shape[2])
         working = resize(picture, fit(size, max_side))
-        if isinstance(self._matting, str) and self._matting in END_TO_END:
+        if self.end_to_end:
             if masks is not None:
                 raise UsageError(f"{self._matting} finds people by itself and takes no masks")
             found = self.matting(working, stage(progress, "matting", 0.0, 0.95))

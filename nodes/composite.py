@@ -78,11 +78,11 @@ class Composite(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, show: str, order: str, placement: str) -> bool | str:
-        try:
-            read_people(show)
-            read_numbers(order)
-            read_placements(placement)
+    def validate_inputs(cls, show: str | None = None, order: str | None = None, placement: str | None = None) -> bool | str:
+        try:  # None: linked to another node, and read when it runs
+            read_people(show or "")
+            read_numbers(order or "")
+            read_placements(placement or "")
         except UsageError as error:
             return str(error)
         return True

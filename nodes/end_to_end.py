@@ -44,7 +44,7 @@ class EndToEndMatte(io.ComfyNode):
     def execute(cls, image: Tensor, model: models.Managed, track: bool, detail: models.Managed | None = None) -> io.NodeOutput:
         images = pictures(image)
         system = model.for_job(models.END_TO_END)
-        system.refine = closed_form if detail is None else refiner(detail.for_job(models.REFINE))
+        system.refine = closed_form if detail is None else refiner(detail.for_job(models.REFINE, beside=model))
         report = host.progress(len(images))
         frames = [system(picture, report(i)) for i, picture in enumerate(images)]
         return outputs(images, tracked(frames) if track else Mattes(tuple(frames)))

@@ -28,7 +28,7 @@ class LoadMattingModel(io.ComfyNode):
                 io.Combo.Input(
                     "system",
                     options=[AUTO, *models.SYSTEMS],
-                    tooltip="The network of a file that does not say it; known weights are always what they are",
+                    tooltip="The network of a file that does not say it; converted files and known weights do",
                     advanced=True,
                 ),
             ],
@@ -48,5 +48,5 @@ class LoadMattingModel(io.ComfyNode):
     def execute(cls, weights: str, system: str) -> io.NodeOutput:
         known = models.system_of(weights)
         if known is None and system == AUTO:
-            raise UsageError(f"{weights} does not say which network it is for; choose it in system")
+            raise UsageError(f"{weights} does not say which network it is for; choose one in system")
         return io.NodeOutput(models.load(weights, known or system, host.progress()(0)))

@@ -9,7 +9,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..instmatt_core.detect.boxes import masks_in_boxes
-from ..instmatt_core.errors import UsageError
+from ..instmatt_core.errors import ImageError, UsageError
 from ..instmatt_core.instances import InstanceMasks
 from ..instmatt_core.tracking import track as track_people
 from . import host, models
@@ -53,6 +53,8 @@ class MasksToPeople(io.ComfyNode):
         images = [picture for batch in image for picture in pictures(batch)]
         if (masks is None) == (boxes is None):
             raise UsageError("connect either masks or boxes")
+        if len({picture.shape for picture in images}) > 1:
+            raise ImageError("the pictures differ in size; resize them to one, or send them one at a time")
         if masks is not None:
             size = (images[0].shape[1], images[0].shape[2])
             parts = people_of_masks([read_masks(mask, size) for mask in masks], len(images))

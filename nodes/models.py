@@ -14,6 +14,7 @@ import comfy.model_management
 import folder_paths
 import torch
 from comfy.model_patcher import ModelPatcher
+from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from ..instmatt_core.errors import UsageError, WeightsError
@@ -48,13 +49,13 @@ class Managed:
             networks, comfy.model_management.get_torch_device(), comfy.model_management.text_encoder_offload_device()
         )
 
-    def loaded(self) -> Any:
-        """The system, its networks on the device where they run."""
-        comfy.model_management.load_models_gpu([self.patcher])
+    def loaded(self, beside: Managed | None = None) -> Any:
+        """The system, its networks on the device where they run; those of ``beside`` stay there."""
+        comfy.model_management.load_models_gpu([self.patcher, *([beside.patcher] if beside else [])])
         self._part.device = self.patcher.load_device
         return self._part
 
-    def for_job(self, job: str) -> Any:
+    def for_job(self, job: str, beside: Managed | None = None) -> Any:
         """:meth:`loaded`, if the system does what a node is for.
 
         Raises:
@@ -63,7 +64,7 @@ class Managed:
         if job not in self.jobs:
             able = " or ".join(system.title for system in SYSTEMS.values() if job in system.jobs)
             raise UsageError(f"{job} takes a model of {able}; {self.title} is for {' and '.join(sorted(self.jobs))}")
-        return self.loaded()
+        return self.loaded(beside)
 
 
 def detector(name: str) -> Managed:
@@ -115,8 +116,15 @@ def choices() -> list[str]:
 
 
 def system_of(choice: str) -> str | None:
-    """The system of known weights; None for a file."""
-    return _known().get(choice)
+    """The system of known weights, or what a file says of itself, as converted ones do; None if it says nothing."""
+    if choice in _known():
+        return _known()[choice]
+    try:
+        with safe_open(str(_path(choice)), framework="pt") as file:
+            stated = (file.metadata() or {}).get("system")
+    except (OSError, SafetensorError):
+        return None  # loading it will say what is wrong with it
+    return stated if stated in SYSTEMS else None
 
 
 def _known() -> dict[str, str]:
@@ -154,7 +162,7 @@ def _path(choice: str) -> Path | None:
 
 def fingerprint(choice: str) -> str:
     """Changes when the file behind a choice is replaced."""
-    path = folder_paths.get_full_path(FOLDER, choice)
+    path = folder_paths.get_full_path(FOLDER, choice) or folder_paths.get_full_path(FOLDER, choice + SUFFIX)
     if path is None:
         return choice
     stat = Path(path).stat()

@@ -51,9 +51,9 @@ class SelectPeople(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, numbers: str) -> bool | str:
+    def validate_inputs(cls, numbers: str | None = None) -> bool | str:
         try:
-            read_people(numbers)
+            read_people(numbers or "")  # None: linked to another node, and read when it runs
         except UsageError as error:
             return str(error)
         return True

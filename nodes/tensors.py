@@ -30,7 +30,7 @@ def pictures(image: Tensor) -> list[Tensor]:
     image = image[..., :3].expand(-1, -1, -1, 3).detach().to("cpu", torch.float32)
     if not torch.isfinite(image).all():
         raise ImageError("the IMAGE holds values that are not finite: the node that made it failed (a VAE in half precision does that)")
-    return [picture.permute(2, 0, 1).contiguous().clamp_(0, 1) for picture in image]
+    return [picture.permute(2, 0, 1).clamp(0, 1).contiguous() for picture in image]
 
 
 def masks(mask: Tensor, size: tuple[int, int] | None = None) -> Tensor:

@@ -7,6 +7,7 @@ import re
 from ..instmatt_core.errors import UsageError
 from ..instmatt_core.layers import Placement
 
+MOST = 9999  # the largest number of a person
 NUMBER = r"[-+]?\d*\.?\d+"
 
 
@@ -21,9 +22,9 @@ def numbers(text: str) -> list[int]:
         if not part:
             continue
         match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
-        if not match or int(match[1]) < 1:
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+        if not (1 <= first <= MOST and 1 <= last <= MOST):
             raise UsageError(f'"{part}" is not the number of a person; write, for instance, 1, 3-5')
-        first, last = int(match[1]), int(match[2] or match[1])
         found += range(first - 1, last) if first <= last else range(first - 1, last - 2, -1)
     return list(dict.fromkeys(found))
 

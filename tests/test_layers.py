@@ -58,6 +58,12 @@ def test_scale_keeps_the_feet() -> None:
         place(person(5), Placement(scale=0))
 
 
+def test_a_faint_veil_does_not_move_the_feet() -> None:
+    veiled = person(15)
+    veiled[3] = veiled[3].clamp(min=0.004)
+    torch.testing.assert_close(place(veiled, Placement(scale=0.5))[3], place(person(15), Placement(scale=0.5))[3], atol=0.01, rtol=0)
+
+
 def test_edges_keep_their_colour_when_moved_by_half_a_pixel() -> None:
     rgba = person(5)
     rgba[:3] = torch.where(rgba[3] > 0, 1.0, 0.0)  # black where nobody is: it must not bleed in

@@ -182,6 +182,8 @@ def test_the_compact_network_is_in_the_package(example: torch.Tensor) -> None:
     found = instmatt_core.matte(example, matting="instmatt-compact", device="cpu")
     assert len(found) == 2
     assert found.info["matting"] == "instmatt-compact"
+    assert (found.alphas == 0).float().mean() > 0.5  # what is nobody's is nobody's at all
+    assert (found.alphas == 1).flatten(1).any(1).all()
     assert ((found.alphas > 0.1) & (found.alphas < 0.9)).flatten(1).float().mean(1).min() > 1e-3  # soft edges
     for wrong in ({"weights": "instmatt"}, {"compat": "paper"}):
         with pytest.raises(UsageError, match="its own weights"):

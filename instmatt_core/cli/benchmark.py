@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     from ..data.scan import summarise
     from ..errors import InstMattError
 
-    pipeline = matte.pipeline_of(options)
+    pipeline = matte.pipeline_of(options, detector=not options.masks)
     dataset = data.open_with_progress(options)
     if dataset.problems:
         print(f"instmatt: {options.dataset}: problems\n{summarise(dataset.problems)}", file=sys.stderr)
@@ -98,7 +98,7 @@ def claim_output(dataset: MattingDataset, options: argparse.Namespace) -> None:
             raise UsageError(f"{options.output}: holds results made with {differ}; use another --output, or --overwrite")
     elif any(folder.exists() for folder in results):
         raise UsageError(f"{options.output}: holds pred or truth that are not this command's; use another --output")
-    write_bytes(path, (json.dumps(settings, indent=2, ensure_ascii=False) + "\n").encode())
+    write_bytes(path, (json.dumps(settings, indent=2) + "\n").encode())
 
 
 def copy_truth(entry: Entry, truth: Truth, folder: Path) -> None:

@@ -122,8 +122,11 @@ def prepare_all(sources: Sequence[Path], cache: Path, max_side: int = 512) -> li
     from tqdm import tqdm
 
     from ..data.cutouts import pairs, prepare
-    from ..errors import ImageError
+    from ..errors import ImageError, UsageError
 
+    names = [source.resolve().name for source in sources]
+    if len(set(names)) < len(names):
+        raise UsageError(f"cut-outs are kept by the names of their folders, which must differ; these are {', '.join(names)}")
     folders, bad = [], 0
 
     def skip(error: ImageError) -> None:
@@ -133,8 +136,8 @@ def prepare_all(sources: Sequence[Path], cache: Path, max_side: int = 512) -> li
             raise ImageError(f"more than {MOST_BAD} pairs cannot be used; the last: {error}") from error
         tqdm.write(f"left out: {error}", file=sys.stderr)
 
-    for source in sources:
-        folders.append(cache / source.resolve().name)
+    for source, name in zip(sources, names, strict=True):
+        folders.append(cache / name)
         for _ in tqdm(prepare(source, folders[-1], max_side, skip), total=len(pairs(source)), desc=f"cut-outs of {source}", disable=None):
             pass
     return folders

@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
         if error.name not in ("gradio", "instmatt_demo"):
             raise
         raise UsageError(
-            f'the demo needs {error.name}, which is not installed; in this project's folder: pip install ".[demo]"'
+            f'the demo needs {error.name}, which is not installed; where this project lies, run: pip install ".[demo]"'
         ) from error
     models = Models(pipeline_of(options), options.max_side)
     served = {**settings(), "server_name": options.host, "server_port": options.port, "inbrowser": options.open}

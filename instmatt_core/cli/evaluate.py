@@ -61,7 +61,7 @@ def report(pred: Path, truth: Path, options: argparse.Namespace) -> None:
     print_report(evaluation, per_image=options.per_image)
     if options.json:
         record = {"pred": str(pred), "gt": str(truth), **evaluation.as_json(per_image=options.per_image)}
-        write_bytes(options.json, (json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+        write_bytes(options.json, (json.dumps(record, indent=2, allow_nan=False) + "\n").encode())
     if options.html:
         text = page(evaluation, f"{pred} against {truth}", per_image=options.per_image)
         write_bytes(options.html, text.encode())

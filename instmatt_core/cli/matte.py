@@ -85,13 +85,13 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
 
 
-def pipeline_of(options: argparse.Namespace) -> Pipeline:
-    """What the model options ask for, its matting system loaded."""
+def pipeline_of(options: argparse.Namespace, *, detector: bool = True) -> Pipeline:
+    """What the model options ask for, loaded, so that what is missing is told at once; see :meth:`Pipeline.load`."""
     from ..pipeline import Pipeline
 
     asked = {"weights": options.weights, "compat": options.compat, "precision": options.precision, "memory_mb": options.memory}
     asked |= {"refine": options.refine, "refine_weights": options.refine_weights}
-    return Pipeline(options.detector, options.matting, options.device, **asked).load()
+    return Pipeline(options.detector, options.matting, options.device, **asked).load(detector=detector)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -102,7 +102,7 @@ def run(options: argparse.Namespace) -> int:
 
     if bool(options.paths) == options.example:
         raise UsageError("give pictures or folders, or --example")
-    pipeline = pipeline_of(options)
+    pipeline = pipeline_of(options, detector=not options.masks)
     failed = 0
     pictures: list[Path] = []
     for path in [EXAMPLE] if options.example else options.paths:
@@ -122,7 +122,7 @@ def run(options: argparse.Namespace) -> int:
             print(json.dumps(record), flush=True)
         elif "error" not in record:
             count = len(record["people"])
-            tqdm.write(f"{record['image']}: {count} {'person' if count == 1 else 'people'} -> {record['output']}")
+            tqdm.write(printable(f"{record['image']}: {count} {'person' if count == 1 else 'people'} -> {record['output']}"))
     return 1 if failed else 0
 
 
@@ -133,7 +133,7 @@ def matte_all(pipeline: Pipeline, jobs: Sequence[Job], options: argparse.Namespa
     """
     from tqdm import tqdm
 
-    from ..errors import InstMattError
+    from ..errors import InstMattError, out_of_memory
 
     with tqdm(total=len(jobs), unit="photo", file=sys.stderr, disable=None, bar_format="{l_bar}{bar}| {n:.2f}/{total} {desc}") as bar:
         for done, job in enumerate(jobs):
@@ -147,14 +147,21 @@ def matte_all(pipeline: Pipeline, jobs: Sequence[Job], options: argparse.Namespa
                     record = matte_one(pipeline, job, options, show)
             except InstMattError as error:
                 record = {"image": str(job.picture), "error": str(error)}
-            except MemoryError:
+            except (MemoryError, RuntimeError) as error:
+                if not out_of_memory(error):
+                    raise
                 record = {"image": str(job.picture), "error": f"{job.picture}: not enough memory; try --max-side 2000"}
             bar.update(done + 1 - bar.n)
             for note in record.get("notes", ()):
-                tqdm.write(f"instmatt: {job.picture}: {note}", file=sys.stderr)
+                tqdm.write(printable(f"instmatt: {job.picture}: {note}"), file=sys.stderr)
             if "error" in record:
-                tqdm.write(f"instmatt: {record['error']}", file=sys.stderr)
+                tqdm.write(printable(f"instmatt: {record['error']}"), file=sys.stderr)
             yield record
+
+
+def printable(line: str) -> str:
+    """``line`` with a question mark for what is no text: names of files may be any bytes."""
+    return line.encode("utf-8", "replace").decode()
 
 
 def matte_one(pipeline: Pipeline, job: Job, options: argparse.Namespace, show: Any) -> dict[str, Any]:
@@ -203,7 +210,7 @@ def write_results(mattes: InstanceMattes, image: Tensor, folder: Path, save: Ite
             write_png(folder / person["cutout"], cutout(image, alpha), depth=depth)
     if "overlay" in record:
         write_png(folder / record["overlay"], overlay(image, mattes))
-    write_bytes(folder / "people.json", (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
+    write_bytes(folder / "people.json", (json.dumps(record, indent=2) + "\n").encode())
     for name in stale - _files(folder / "people.json"):
         (folder / name).unlink(missing_ok=True)
 

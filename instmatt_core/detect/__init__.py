@@ -38,7 +38,7 @@ ABOUT = (
     About(
         "rf-detr-seg",
         "RF-DETR-Seg medium; COCO mask AP 45, its authors' figure",
-        'pip install ".[detectors]" in the folder of this project; its weights: instmatt weights list rf-detr-seg-medium',
+        'pip install ".[detectors]" where this project lies; its weights: instmatt weights list rf-detr-seg-medium',
         "Apache-2.0",
     ),
     About(

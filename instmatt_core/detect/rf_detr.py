@@ -58,7 +58,7 @@ class RfDetr:
             from transformers import RfDetrForInstanceSegmentation
         except ImportError as error:
             raise UsageError(
-                f'rf-detr-seg needs transformers 5.17 or later ({error}); in this project's folder: pip install ".[detectors]"'
+                f'rf-detr-seg needs transformers 5.17 or later ({error}); where this project lies, run: pip install ".[detectors]"'
             ) from error
         architecture: Any = RfDetrForInstanceSegmentation
         folder = Path(weights).parent

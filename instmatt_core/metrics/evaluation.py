@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ImageError, InstMattError
+from ..errors import ImageError, InstMattError, out_of_memory
 from ..image import read_matte
 from ..progress import Progress, silent, stage
 from .him import DEFINITION, Charge, charge, summarise
@@ -254,7 +254,9 @@ def _score_or_fault(task: Task, protocol: str) -> Scored | str:
         return score(task, protocol)
     except ImageError as error:
         return str(error)
-    except MemoryError:
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
         return f"{task.name}: not enough memory; try fewer workers"
 
 

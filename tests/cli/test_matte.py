@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import sys
 from pathlib import Path
 
 import cv2
@@ -91,6 +93,23 @@ def test_unwritable_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     Image.new("RGB", (64, 48)).save(tmp_path / "a.png")
     assert main(["matte", str(tmp_path / "a.png"), "-o", str(tmp_path / "file")]) == 1
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_a_missing_detector_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INSTMATT_HOME", str(tmp_path / "home"))
+    for name in ("a", "b"):
+        Image.new("RGB", (64, 48)).save(tmp_path / f"{name}.png")
+    assert main(["matte", str(tmp_path), "-o", str(tmp_path / "out"), "--detector", "mask-rcnn"]) == 1
+    assert capsys.readouterr().err.count("weights convert") == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems' names are text")
+def test_a_name_that_is_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    Image.new("RGB", (64, 48), (90, 90, 90)).save(tmp_path / name)
+    assert main(["matte", str(tmp_path / name), "-o", str(tmp_path / "out")]) == 0
+    assert "caf?.png: 0 people" in capsys.readouterr().out
+    assert json.loads((tmp_path / "out" / Path(name).stem / "people.json").read_text())["image"] == str(tmp_path / name)
 
 
 def test_refine_is_for_end_to_end_systems(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -84,6 +85,13 @@ def test_people_kept_aside_are_not_trained_on(cutouts: Path) -> None:
 def test_without_cut_outs_it_says_so(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="no cut-outs"):
         Composer([tmp_path], SIZE)
+
+
+def test_folders_of_one_name_are_refused(single_people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(single_people, tmp_path / single_people.name)
+    arguments = ["data", "compose", str(single_people), str(tmp_path / single_people.name), "-o", str(tmp_path / "out"), "--count", "1"]
+    assert main(arguments) == 2
+    assert "must differ" in capsys.readouterr().err
 
 
 def test_compose_writes_the_him2k_layout(single_people: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import torch
 
 pytest.importorskip("gradio", reason="needs gradio: pip install -e '.[demo]'")
 
+import gradio as gr
 from instmatt_demo.matte_tab import plain
 from instmatt_demo.preview import Preview, cover
 
@@ -64,3 +65,10 @@ def test_cover_fills_and_keeps_proportions() -> None:
 
 def test_both_spellings_of_a_colour() -> None:
     assert torch.equal(plain("#ff8000"), plain("rgba(255, 128, 0, 1)"))
+    assert torch.equal(plain("red"), plain("#f00"))
+
+
+@pytest.mark.parametrize("colour", ["", "#12", "rgb(1)", "warm"])
+def test_what_is_no_colour(colour: str) -> None:
+    with pytest.raises(gr.Error, match="#rrggbb"):
+        plain(colour)

@@ -62,8 +62,10 @@ def fill(base: Path, python: Path) -> None:
     painted.save(base / "input" / "painted.png")
     sim, classifier = sim_states()
     made_up = {"made_up": instmatt_state(), "made_up_e2e": e2e_him_state(), "made_up_sim": sim, "sim-classifier": classifier}
+    stated = {"made_up_sim": {"system": "sim"}}  # as converted files say
     for name, state in made_up.items():
-        save_file({k: v.contiguous() for k, v in state.items()}, base / "models" / "instmatt" / f"{name}.safetensors")
+        path = base / "models" / "instmatt" / f"{name}.safetensors"
+        save_file({k: v.contiguous() for k, v in state.items()}, path, stated.get(name))
     subprocess.run([python, "-c", VIDEO, str(EXAMPLE), str(base / "input" / "video.mp4")], check=True)
 
 
@@ -298,13 +300,13 @@ def test_end_to_end(server: ComfyUI) -> None:
 def test_sim(server: ComfyUI) -> None:
     prompt = {
         "load": node("LoadImage", image="small.png"),
-        "model": node("InstMattLoadMattingModel", weights="made_up_sim.safetensors", system="sim"),
+        "model": node("InstMattLoadMattingModel", weights="made_up_sim.safetensors", system="auto"),
         "whole": node("InstMattLoadMattingModel", weights="made_up_e2e.safetensors", system="e2e-him"),
         "detect": node("InstMattDetectPeople", image=["load", 0], detector="people", max_people=20, track=False),
         "guide": node("InstMattTriMask", image=["load", 0], people=["detect", 0], band=0.025, hair=0.25, painted_person=1),
         "matte": node("InstMattMatte", image=["load", 0], tri_masks=["guide", 0], model=["model", 0]),
         "refine": node("InstMattRefine", image=["load", 0], mattes=["matte", 0], model=["model", 0], edge=3, specks=0.0),
-        "large": node("ImageScaleBy", image=["load", 0], upscale_method="bilinear", scale_by=5.0),
+        "large": node("ImageScaleBy", image=["load", 0], upscale_method="bilinear", scale_by=3.0),
         "end_to_end": node("InstMattEndToEndMatte", image=["large", 0], model=["whole", 0], detail=["model", 0], track=False),
     }
     for name in ("matte", "refine", "end_to_end"):
@@ -366,6 +368,14 @@ def test_detectors(server: ComfyUI) -> None:
 def test_mistyped_numbers_are_refused_before_anything_runs(server: ComfyUI) -> None:
     with pytest.raises(AssertionError, match="is not the number of a person"):
         server.queue(matte_chain("small.png", show="the tall one"))
+
+
+def test_texts_may_come_from_other_nodes(server: ComfyUI) -> None:
+    prompt = matte_chain("small.png", prefix="linked") | {"text": node("PrimitiveString", value="1")}
+    prompt["composite"]["inputs"] |= {"show": ["text", 0], "order": ["text", 0]}
+    result = server.run(prompt)
+    assert result.status == "success", result.error
+    assert len(result.outputs["save"]["images"]) == 1
 
 
 def test_a_person_who_is_not_there(server: ComfyUI) -> None:

@@ -24,6 +24,15 @@ def test_pictures(part: Part, shape: tuple[int, ...], dtype: torch.dtype) -> Non
     torch.testing.assert_close(found[0][0], first[..., 0].float())
 
 
+def test_the_image_stays_as_it_was(part: Part) -> None:
+    image = (3 * torch.rand(1, 3, 6, 8) - 1).movedim(1, -1)  # as core's upscaling leaves it: channels first in memory, beyond [0, 1]
+    before = image.clone()
+    (found,) = part("nodes.tensors").pictures(image)
+    assert torch.equal(image, before)
+    assert float(found.min()) >= 0
+    assert float(found.max()) <= 1
+
+
 def test_odd_images_are_refused(part: Part) -> None:
     tensors, error = part("nodes.tensors"), part("instmatt_core.errors").ImageError
     for image in (torch.zeros(2, 3, 6, 8), torch.zeros(0, 6, 8, 3), torch.full((1, 2, 2, 3), torch.nan)):

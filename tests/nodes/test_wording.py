@@ -17,7 +17,7 @@ def test_numbers(part: Part, text: str, expected: list[int]) -> None:
     assert part("nodes.wording").numbers(text) == expected
 
 
-@pytest.mark.parametrize("text", ["0", "a", "-1", "1.5", "1-", "2;3"])
+@pytest.mark.parametrize("text", ["0", "a", "-1", "1.5", "1-", "2;3", "1-999999999", "10000"])
 def test_what_is_no_number(part: Part, text: str) -> None:
     with pytest.raises(part("instmatt_core.errors").UsageError, match="number"):
         part("nodes.wording").numbers(text)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import gradio as gr
 
-from instmatt_core.errors import InstMattError
+from instmatt_core.errors import InstMattError, out_of_memory
 from instmatt_core.progress import Progress
 
 T = TypeVar("T")
@@ -47,7 +47,9 @@ async def run(work: Callable[[Progress], T], bar: gr.Progress, *hidden: Path | s
         raise
     except InstMattError as error:
         raise friendly(error, *hidden) from error
-    except MemoryError as error:
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
         raise gr.Error("There is not enough memory for this. Choose a smaller working size.", print_exception=False) from error
 
 

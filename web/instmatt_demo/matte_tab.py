@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 import torch
+from PIL import ImageColor
 from torch import Tensor
 
 from instmatt_core.cli.matte import EXAMPLE
@@ -170,12 +172,17 @@ def compose(preview: Preview, people: Sequence[int], kind: str, colour: str, bac
 
 
 def plain(colour: str) -> Tensor:
-    """``(3, 1, 1)`` of what Gradio's colour picker gives: ``#rrggbb`` or ``rgba(r, g, b, a)``."""
-    if colour.startswith("#"):
-        values = [float(int(colour[i : i + 2], 16)) for i in (1, 3, 5)]
-    else:
-        values = [float(part) for part in colour.strip("rgba() ").split(",")[:3]]
-    return torch.tensor(values)[:, None, None] / 255
+    """``(3, 1, 1)`` of what Gradio's colour picker gives, ``#rrggbb`` or ``rgba(r, g, b, a)``, or of a colour's name.
+
+    Raises:
+        gr.Error: it is none.
+    """
+    number = re.fullmatch(r"rgba?\(\s*([\d.]+)[\s,]+([\d.]+)[\s,]+([\d.]+).*\)", colour.strip())
+    try:
+        values = [float(part) for part in number.groups()] if number else list(ImageColor.getrgb(colour.strip())[:3])
+    except ValueError:
+        raise gr.Error(f'"{colour}" is no colour; write it as #rrggbb', print_exception=False) from None
+    return (torch.tensor(values)[:, None, None] / 255).clamp(0, 1)
 
 
 def rows(made: Result) -> list[list[Any]]:

@@ -21,7 +21,7 @@ WEIGHTS = {
     "e2e-him": ["e2e-him"],
 }
 PACKAGES = {
-    "rf-detr-seg": ("transformers", 'pip install ".[detectors]" in the folder of this project'),
+    "rf-detr-seg": ("transformers", 'pip install ".[detectors]" where this project lies'),
     "detectron2": ("detectron2", "see https://detectron2.readthedocs.io for the command that fits your torch"),
 }
 GOOD, ALL = "Good, 2000 px", "All pixels"

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from instmatt_core.compositing import cutout
 from instmatt_core.image import fit, read_picture, resize, to_uint8, write_png
-from instmatt_core.instances import InstanceMattes
+from instmatt_core.instances import InstanceMattes, mask_boxes
 from instmatt_core.progress import Progress, stage
 
 from .models import Models
@@ -27,7 +27,7 @@ MAX_PIXELS = 24_000_000  # of a photo; 10 bytes and more of memory for each pixe
 PREVIEW_SIDE = 1280  # px, of what is drawn anew at every click
 KEEP_SECONDS, KEEP_RESULTS = 3600, 100
 PREVIEW = "preview.npz"
-EXPIRED = "This result was removed after an hour. Start again."
+EXPIRED = "This result is gone: results are kept for an hour, and only the newest hundred. Start again."
 NOBODY = "Nobody was found. The detector expects people it can see a good part of."
 
 
@@ -150,14 +150,12 @@ def pack(result: Result) -> None:
 
 
 def trim(rgba: Tensor) -> Tensor:
-    """``(4, H, W)`` without its empty rim, but for a small margin."""
-    rows, columns = (rgba[3] > 0).any(1).nonzero().flatten(), (rgba[3] > 0).any(0).nonzero().flatten()
-    margin = round(0.02 * max(rgba.shape[1:]))
-    return rgba[
-        :,
-        max(0, int(rows[0]) - margin) : int(rows[-1]) + 1 + margin,
-        max(0, int(columns[0]) - margin) : int(columns[-1]) + 1 + margin,
-    ]
+    """``(4, H, W)`` without what lies beyond the person, but for a margin with room for hair."""
+    left, top, right, bottom = (int(v) for v in mask_boxes(rgba[3:])[0])
+    if not right:
+        return rgba
+    margin = round(0.05 * max(rgba.shape[1:]))
+    return rgba[:, max(0, top - margin) : bottom + margin, max(0, left - margin) : right + margin]
 
 
 def safe_name(photo: Path) -> str:

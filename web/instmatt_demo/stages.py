@@ -12,7 +12,7 @@ from instmatt_core.guidance import BACKGROUND, FOREGROUND, tri_masks
 from instmatt_core.instances import InstanceMasks, share
 from instmatt_core.matting.closed_form import solve_trimap
 from instmatt_core.matting.instmatt.padding import crop
-from instmatt_core.matting.instmatt.system import sharpen
+from instmatt_core.matting.instmatt.system import settled, sharpen
 from instmatt_core.progress import Progress, stage
 
 
@@ -59,9 +59,11 @@ def closed_form(system: Any, work: Work, progress: Progress) -> Seen:
 
 def instmatt(system: Any, work: Work, progress: Progress) -> Seen:
     """Both stages of an :class:`~instmatt_core.matting.instmatt.InstMatt`; with nothing painted, what it makes of the picture by itself."""
+    if not system.refines:
+        return instmatt_compact(system, work, progress)
     guides = tri_masks(sharpen(corrected(work)))
     first = system.tri_matte(work.image, guides, stage(progress, "tri-mattes", 0.0, 0.6))
-    alphas = share(system.refine(first, None, stage(progress, "refining", 0.6, 1.0)))
+    alphas = share(settled(system.refine(first, None, stage(progress, "refining", 0.6, 1.0))))
     return Seen(guides.tri[work.person], crop(first.alphas[work.person], first.size).cpu(), alphas[work.person])
 
 

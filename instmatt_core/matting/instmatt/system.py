@@ -16,7 +16,7 @@ from ..conventions import dtype_of, normalise
 from ..upsampling import carry
 from . import paper
 from .areas import Area, round_what, strips, widened
-from .fusion import fuse_coarse
+from .fusion import LEAST, MOST, fuse_coarse
 from .inference import FULL_HALO, Generator
 from .network import activate, build, enlarge
 from .padding import crop, pad
@@ -115,7 +115,7 @@ class InstMatt:
             if working != instances.size:
                 mattes = torch.stack([carry(image, small, matte) for matte in share(mattes)])
             alphas[there] = mattes
-        return share(alphas)
+        return share(settled(alphas))
 
     def tri_matte(self, image: Tensor, guides: TriMasks, progress: Callable[[float], None] = lambda share: None) -> TriMattes:
         """The first stage: each instance by itself, from ``image (3, H, W)`` and everyone's tri-masks."""
@@ -140,11 +140,12 @@ class InstMatt:
         """Mattes from elsewhere ``(K, H, W)``, corrected by each other on the first stage's features."""
         if alphas.shape[1:] != image.shape[1:]:
             raise GuidanceError(f"the mattes are {tuple(alphas.shape[1:])}, the picture is {tuple(image.shape[1:])} (height, width)")
+        self._check_refiner()
         if not len(alphas):
             return alphas
         people = InstanceMasks(alphas, mask_boxes(alphas), torch.ones(len(alphas)))
         first = self._tri_matte(image, tri_masks(sharpen(people)).tri, lambda done: progress(0.6 * done))
-        return share(self.refine(first, alphas, lambda done: progress(0.6 + 0.4 * done)))
+        return share(settled(self.refine(first, alphas, lambda done: progress(0.6 + 0.4 * done))))
 
     def _matte(self, image: Tensor, guides: Tensor, progress: Callable[[float], None]) -> Tensor:
         if self._refiner is None:
@@ -197,9 +198,18 @@ class InstMatt:
         whole = Area(slice(0, size[0]), slice(0, size[1]))
         return round_what(widened(unknown.any(0), AROUND), whole, rows, 2 * FULL_HALO, 4)
 
-    def _refine(self, start: TriMattes, progress: Callable[[float], None]) -> Tensor:
+    @property
+    def refines(self) -> bool:
+        """Whether the weights have the second stage."""
+        return self._refiner is not None
+
+    def _check_refiner(self) -> FastRefiner:
         if self._refiner is None:
-            raise UsageError("these weights are of the first stage only and cannot refine")
+            raise UsageError("these weights are of InstMatt's first stage only and cannot refine; take the authors' InstMatt, or SIM")
+        return self._refiner
+
+    def _refine(self, start: TriMattes, progress: Callable[[float], None]) -> Tensor:
+        refiner = self._check_refiner()
         with torch.inference_mode():
             good = ~duplicates(start.alphas[:, 0])
             targets = start.alphas[:, 0].clone()
@@ -219,7 +229,7 @@ class InstMatt:
                 def report(part: float, index: int = index) -> None:
                     progress((index + part) / len(visits))
 
-                change = refine_pass(self._refiner, start.image, alphas, features, areas, active, counted, report)
+                change = refine_pass(refiner, start.image, alphas, features, areas, active, counted, report)
                 active = change > CHANGED
                 if not active.any():
                     break
@@ -232,6 +242,11 @@ def strip_rows(size: tuple[int, int], budget: float) -> int:
     """Rows of a strip that takes about ``budget`` bytes; strips are about equally high."""
     most = max(ROWS[0], min(ROWS[1], int(budget / (FULL_BYTES * size[1]))))
     return -(-size[0] // -(-size[0] // most) // 32) * 32
+
+
+def settled(alphas: Tensor) -> Tensor:
+    """Alphas that count as decided become exactly 0 or 1, which the network itself never says."""
+    return alphas.where(alphas >= LEAST, 0).where(alphas <= MOST, 1)
 
 
 def sharpen(instances: InstanceMasks) -> InstanceMasks:
