@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import threading
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from .instances import InstanceMattes
 from .threads import torch_threads_kept
 
 SEEN = 0.5 / 255  # a fainter alpha is 0 in 8 bits
+_ONE_AT_A_TIME = threading.Lock()  # where numba has no OpenMP, two threads at once in its parallel code end the process
 
 
 def estimate_foreground(image: Tensor, alpha: Tensor) -> Tensor:
@@ -29,7 +31,9 @@ def estimate_foreground(image: Tensor, alpha: Tensor) -> Tensor:
     y = slice(max(0, int(rows[0]) - 8), int(rows[-1]) + 9)
     x = slice(max(0, int(columns[0]) - 8), int(columns[-1]) + 9)
     colour = np.ascontiguousarray(image[:, y, x].permute(1, 2, 0).numpy(), dtype=np.float32)
-    with torch_threads_kept():
+    if max(colour.shape[:2]) < 2:
+        return result
+    with _ONE_AT_A_TIME, torch_threads_kept():
         from pymatting import estimate_foreground_ml
 
         estimate = estimate_foreground_ml(colour, np.ascontiguousarray(alpha[y, x].numpy(), dtype=np.float32))

@@ -46,6 +46,12 @@ def trimaps(instances: InstanceMasks, *, band: float = 0.025, hair: float = 0.25
     return result
 
 
+def tells_enough(trimap: Tensor) -> bool:
+    """Whether a trimap ``(H, W)`` has sure foreground and sure background, and is at least 3 px wide and high: else there is nothing to
+    solve it from."""
+    return min(trimap.shape) >= 3 and bool((trimap == FOREGROUND).any() and (trimap == BACKGROUND).any())
+
+
 def _trimap(mask: np.ndarray, head: np.ndarray, band: float, hair: float) -> tuple[Tensor, Tensor]:
     height, width = mask.shape
     inside = mask > 0.5

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,11 +36,15 @@ class Picture:
     notes: tuple[str, ...] = ()
 
 
-def read_picture(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Picture:
+def read_picture(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, ground: float = 1.0) -> Picture:
     """Decode a picture file, upright, as RGB.
 
-    Reads 8 and 16 bit, grey, palette, CMYK and transparency (laid over white); the first frame of an animation; EXIF
-    rotation is applied.
+    Reads 8 and 16 bit, grey, palette, CMYK and transparency; the first frame of an animation; EXIF rotation is applied.
+
+    Args:
+        path: the file.
+        max_pixels: larger pictures are refused.
+        ground: the grey that transparency is laid over, 1 is white.
 
     Raises:
         ImageError: missing, empty, truncated, not a picture, no decoder, or more than ``max_pixels`` (told before decoding).
@@ -51,14 +55,15 @@ def read_picture(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) 
     notes = []
     with _opened(path, max_pixels) as source:
         if (frames := getattr(source, "n_frames", 1)) > 1:
-            notes.append(f"animation of {frames} frames, using the first")
+            if source.format != "MPO":  # a photograph, and the camera's own extras
+                notes.append(f"{frames} {'pages' if source.format == 'TIFF' else 'frames'}, using the first")
             source.seek(0)
-        if _is_deep_colour(path, source):
-            return Picture(_read_deep_colour(path, source.getexif().get(ORIENTATION, 1)), tuple(notes))
-        upright = ImageOps.exif_transpose(source)
-        if upright.has_transparency_data:
+        if source.has_transparency_data:
             notes.append("transparency laid over white")
-        return Picture(from_pil(upright), tuple(notes))
+        if _is_deep_colour(path, source):
+            turned = 1 if source.format == "TIFF" else source.getexif().get(ORIENTATION, 1)  # OpenCV turns TIFFs itself
+            return Picture(_read_deep_colour(path, turned, ground), tuple(notes))
+        return Picture(from_pil(ImageOps.exif_transpose(source), ground), tuple(notes))
 
 
 def read_size(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
@@ -69,6 +74,8 @@ def read_size(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> 
     """
     with _opened(Path(path), max_pixels) as source:
         width, height = source.size
+        if source.format == "TIFF":  # PIL says the size after turning
+            return height, width
         # PIL decodes a whole PNG to look for an orientation behind the pixels; there is hardly ever one.
         turned = (source.format != "PNG" or "exif" in source.info) and source.getexif().get(ORIENTATION, 1) >= 5
     return (width, height) if turned else (height, width)
@@ -77,7 +84,7 @@ def read_size(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> 
 @contextlib.contextmanager
 def _opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
     """The file with its header read; whatever goes wrong with it inside the block becomes an ImageError."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import UnidentifiedImageError
 
     try:
         size = path.stat().st_size
@@ -98,7 +105,9 @@ def _opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
     except UnidentifiedImageError:
         hint = " (install pillow-heif to read it)" if path.suffix.lower() in {".heic", ".heif"} else ""
         raise ImageError(f"{path}: not a picture in a format this installation can read{hint}") from None
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:
         raise ImageError(f"{path}: damaged or incomplete picture ({error})") from error
 
 
@@ -108,8 +117,8 @@ def read_image(path: str | os.PathLike[str]) -> Tensor:
 
 
 def read_matte(path: str | os.PathLike[str]) -> Tensor:
-    """A grey matte or mask file as ``(H, W)`` in [0, 1], 8 or 16 bit; colour is averaged, an alpha channel ignored."""
-    image = read_image(path)
+    """A grey matte or mask file as ``(H, W)`` in [0, 1], 8 or 16 bit; colour is averaged, what is transparent is 0."""
+    image = read_picture(path, ground=0.0).image
     if torch.equal(image[0], image[1]) and torch.equal(image[0], image[2]):
         return image[0]  # exactly value / 255, which the mean of three equal floats is not
     return image.mean(0)
@@ -121,6 +130,11 @@ def _open_unlimited(path: Path) -> Image.Image:
 
     from PIL import Image
 
+    if path.suffix.lower() in {".heic", ".heif"}:
+        with contextlib.suppress(ImportError):  # without it the file is no known picture, which says what to install
+            from pillow_heif import register_heif_opener
+
+            register_heif_opener()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         try:
@@ -138,36 +152,46 @@ def _is_deep_colour(path: Path, source: Image.Image) -> bool:
     return source.format == "TIFF" and max(source.tag_v2.get(258, (8,))) == 16 and source.mode in ("RGB", "RGBA")  # type: ignore[attr-defined]
 
 
-def _read_deep_colour(path: Path, orientation: int) -> Tensor:
+UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {  # by EXIF orientation
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a, 3),
+    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+    8: np.rot90,
+}
+
+
+def _read_deep_colour(path: Path, orientation: int, ground: float) -> Tensor:
     data = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     if data is None or data.ndim != 3 or data.dtype != np.uint16:
         raise ImageError(f"{path}: damaged or incomplete 16-bit picture")
     rgba = data[..., [2, 1, 0, *range(3, data.shape[2])]].astype(np.float32) / 65535.0
-    turns = {3: 2, 6: 3, 8: 1}.get(orientation, 0)
-    return _over_white(np.rot90(rgba, turns))
+    return _opaque(UPRIGHT[orientation](rgba) if orientation in UPRIGHT else rgba, ground)
 
 
-def _over_white(rgba: np.ndarray) -> Tensor:
-    """``(H, W, 3 or 4)`` float in [0, 1] to ``(3, H, W)``."""
+def _opaque(rgba: np.ndarray, ground: float = 1.0) -> Tensor:
+    """``(H, W, 3 or 4)`` float in [0, 1] to ``(3, H, W)``, laid over a grey."""
     rgb = rgba[..., :3]
     if rgba.shape[2] == 4:
-        rgb = rgb * rgba[..., 3:] + (1 - rgba[..., 3:])
+        rgb = rgb * rgba[..., 3:] + ground * (1 - rgba[..., 3:])
     return torch.from_numpy(np.ascontiguousarray(rgb.transpose(2, 0, 1), dtype=np.float32))
 
 
-def from_pil(image: Image.Image) -> Tensor:
-    """Any PIL picture as ``(3, H, W)``."""
+def from_pil(image: Image.Image, ground: float = 1.0) -> Tensor:
+    """Any PIL picture as ``(3, H, W)``; transparency is laid over a grey, 1 is white."""
     if image.mode.startswith("I") or image.mode == "F":
         grey = np.asarray(image, dtype=np.float32) / (65535.0 if image.mode.startswith("I") else 1.0)
-        return _over_white(np.repeat(np.clip(grey, 0, 1)[..., None], 3, 2))
+        return _opaque(np.repeat(np.clip(grey, 0, 1)[..., None], 3, 2))
     mode = "RGBA" if image.has_transparency_data else "RGB"
-    return _over_white(np.asarray(image.convert(mode), dtype=np.float32) / 255.0)
+    return _opaque(np.asarray(image.convert(mode), dtype=np.float32) / 255.0, ground)
 
 
 def as_image(source: Any) -> Tensor:
     """A path, PIL picture, numpy array or tensor as float32 ``(3, H, W)`` in [0, 1].
 
-    Arrays are ``(H, W)``, ``(H, W, 1)``, ``(H, W, 3)`` or ``(H, W, 4)``, integers or floats in [0, 1]; tensors are
+    Arrays are ``(H, W)``, ``(H, W, 1)``, ``(H, W, 3)`` or ``(H, W, 4)``, uint8, uint16 or floats in [0, 1]; tensors are
     ``(3, H, W)`` or ``(1, 3, H, W)`` floats in [0, 1].
 
     Raises:
@@ -179,14 +203,16 @@ def as_image(source: Any) -> Tensor:
         image = source[0] if source.ndim == 4 and len(source) == 1 else source
         if image.ndim != 3 or image.shape[0] != 3 or not image.is_floating_point():
             raise ImageError(f"a tensor must be float (3, H, W) in [0, 1]; this is {source.dtype} {tuple(source.shape)}")
-        image = image.float()
+        image = image.detach().to("cpu", torch.float32)
     elif isinstance(source, np.ndarray):
         array = source[..., None] if source.ndim == 2 else source
         if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
             raise ImageError(f"an array must be (H, W), (H, W, 3) or (H, W, 4); this is {source.shape}")
+        if not (array.dtype in (np.uint8, np.uint16, bool) or np.issubdtype(array.dtype, np.floating)):
+            raise ImageError(f"an array must be uint8, uint16 or float in [0, 1]; this is {array.dtype}")
         scale = np.iinfo(array.dtype).max if np.issubdtype(array.dtype, np.integer) else 1
         array = array.astype(np.float32) / scale
-        image = _over_white(np.repeat(array, 3, 2) if array.shape[2] == 1 else array)
+        image = _opaque(np.repeat(array, 3, 2) if array.shape[2] == 1 else array)
     elif hasattr(source, "convert") and hasattr(source, "mode"):
         image = from_pil(source)
     else:

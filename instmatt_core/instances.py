@@ -51,8 +51,8 @@ class InstanceMasks:
         """Masks from anywhere, ``(K, H, W)`` in [0, 1]; boxes are measured at 0.5, empty masks are dropped."""
         if masks.ndim != 3:
             raise GuidanceError(f"masks must be (K, H, W), not {tuple(masks.shape)}")
-        masks = masks.float().clamp(0, 1)
-        scores = torch.ones(len(masks)) if scores is None else scores
+        masks = masks.detach().to("cpu", torch.float32).clamp(0, 1)
+        scores = torch.ones(len(masks)) if scores is None else scores.detach().cpu()
         keep = (masks > 0.5).flatten(1).any(1)
         return left_to_right(cls(masks[keep], mask_boxes(masks[keep]), scores[keep]))
 

@@ -77,6 +77,6 @@ def place(rgba: Tensor, placement: Placement) -> Tensor:
 def cover(picture: Tensor, size: tuple[int, int]) -> Tensor:
     """``(3, h, w)`` scaled so that it fills ``size`` (height, width), the overhang cut off evenly."""
     ratio = max(size[0] / picture.shape[1], size[1] / picture.shape[2])
-    height, width = max(size[0], round(picture.shape[1] * ratio)), max(size[1], round(picture.shape[2] * ratio))
-    top, left = (height - size[0]) // 2, (width - size[1]) // 2
-    return resize(picture, (height, width))[:, top : top + size[0], left : left + size[1]]
+    height, width = (min(side, max(1, round(wanted / ratio))) for side, wanted in zip(picture.shape[1:], size, strict=True))
+    top, left = (picture.shape[1] - height) // 2, (picture.shape[2] - width) // 2
+    return resize(picture[:, top : top + height, left : left + width], size)

@@ -85,7 +85,8 @@ def _in_order(frame: InstanceMasks, numbers: list[int], total: int) -> InstanceM
 def _small(masks: Tensor) -> np.ndarray:
     size = fit((masks.shape[1], masks.shape[2]), WORKING_SIDE)
     small = resize(masks, size) if len(masks) else masks
-    return (small > 0.5).flatten(1).numpy()
+    peak = small.flatten(1).amax(1)[:, None, None] if len(masks) else small  # who is smaller than a small pixel must not vanish
+    return ((small > 0.5 * peak) & (small > 0)).flatten(1).numpy()
 
 
 def _iou(a: np.ndarray, b: np.ndarray) -> float:

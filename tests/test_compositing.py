@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import torch
 
-from instmatt_core.compositing import cutout, over, overlay
+from instmatt_core.compositing import cutout, estimate_foreground, over, overlay
 from instmatt_core.instances import InstanceMattes, mask_boxes
 
 
@@ -25,3 +29,21 @@ def test_overlay_of_nobody_is_the_dimmed_picture() -> None:
     empty = torch.zeros(0, 20, 30)
     result = overlay(image, InstanceMattes(empty, mask_boxes(empty), torch.zeros(0)))
     torch.testing.assert_close(result, image * 0.45, atol=0.003, rtol=0)
+
+
+def test_a_single_pixel_is_its_own_foreground() -> None:
+    image = torch.rand(3, 1, 1)
+    torch.testing.assert_close(estimate_foreground(image, torch.full((1, 1), 0.5)), image)
+
+
+def test_cutouts_in_several_threads_without_openmp() -> None:
+    program = """
+import threading, torch
+from instmatt_core.compositing import cutout
+image, alpha = torch.rand(3, 200, 200), torch.rand(200, 200)
+threads = [threading.Thread(target=lambda: [cutout(image, alpha) for _ in range(20)]) for _ in range(3)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+"""
+    environment = {**os.environ, "NUMBA_THREADING_LAYER": "workqueue", "NUMBA_NUM_THREADS": "2"}
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -11,7 +13,7 @@ import torch
 from PIL import Image
 
 from instmatt_core.errors import ImageError
-from instmatt_core.image import as_image, fit, read_image, read_matte, read_picture, read_size, resize, write_png
+from instmatt_core.image import ORIENTATION, as_image, fit, read_image, read_matte, read_picture, read_size, resize, write_png
 
 RED = (200, 40, 10)
 
@@ -169,3 +171,75 @@ def test_size_of_what_is_no_picture(tmp_path: Path) -> None:
             read_size(path)
     with pytest.raises(ImageError, match="more than the limit"):
         read_size(tmp_path / "large.png", max_pixels=4000)
+
+
+def turned(data: bytes, suffix: str, orientation: int) -> bytes:
+    """A PNG or TIFF file as OpenCV writes it, with an EXIF orientation."""
+    if suffix == ".png":
+        exif = Image.Exif()
+        exif[ORIENTATION] = orientation
+        body = b"eXIf" + exif.tobytes().removeprefix(b"Exif\0\0")
+        return data[:33] + struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body)) + data[33:]
+    (start,) = struct.unpack("<I", data[4:8])
+    (count,) = struct.unpack("<H", data[start : start + 2])
+    tags = [data[at : at + 12] for at in range(start + 2, start + 2 + 12 * count, 12)]
+    tags = [tag for tag in tags if tag[:2] != struct.pack("<H", ORIENTATION)] + [struct.pack("<HHIHH", ORIENTATION, 3, 1, orientation, 0)]
+    tags.sort(key=lambda tag: struct.unpack("<H", tag[:2]))
+    directory = struct.pack("<H", len(tags)) + b"".join(tags) + data[start + 2 + 12 * count :][:4]
+    data += b"\0" * (len(data) % 2)
+    return data[:4] + struct.pack("<I", len(data)) + data[8:] + directory
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_sixteen_bits_are_turned_as_eight_are(tmp_path: Path, suffix: str, orientation: int) -> None:
+    deep = np.random.default_rng(0).integers(0, 256, (4, 7, 3)).astype(np.uint16) * 257
+    found = []
+    for name, values in (("deep", deep), ("shallow", (deep >> 8).astype(np.uint8))):
+        path = tmp_path / (name + suffix)
+        path.write_bytes(turned(cv2.imencode(suffix, values)[1].tobytes(), suffix, orientation))
+        found.append(read_picture(path).image)
+        assert read_size(path) == tuple(found[-1].shape[1:])
+    torch.testing.assert_close(*found)
+    assert found[0].shape == ((3, 4, 7) if orientation < 5 else (3, 7, 4))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_what_is_transparent_in_a_mask_is_nobody(tmp_path: Path, mode: str) -> None:
+    mask = Image.new(mode, (30, 20))
+    mask.paste((255,) * len(mode), (5, 5, 15, 15))
+    mask.save(tmp_path / "mask.png")
+    assert read_matte(tmp_path / "mask.png").sum() == 100
+    picture = read_picture(tmp_path / "mask.png")
+    assert picture.notes == ("transparency laid over white",)
+    assert picture.image.min() == 1
+
+
+def test_sixteen_bit_transparency_is_told(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((4, 4, 4), np.uint16))
+    assert read_picture(tmp_path / "a.png").notes == ("transparency laid over white",)
+
+
+def test_a_camera_s_extras_are_no_animation(tmp_path: Path) -> None:
+    first, second = (Image.new("RGB", (8, 6), colour) for colour in ("red", "blue"))
+    first.save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=[second])
+    picture = read_picture(tmp_path / "a.jpg")
+    assert picture.notes == ()
+    assert picture.image[0].mean() > 0.9
+
+
+def test_whatever_a_decoder_raises_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("RGB", (8, 6)).save(tmp_path / "a.png")
+
+    def broken(*_: object) -> None:
+        raise IndexError("index out of range")
+
+    monkeypatch.setattr("PIL.ImageOps.exif_transpose", broken)
+    with pytest.raises(ImageError, match="damaged"):
+        read_picture(tmp_path / "a.png")
+
+
+def test_tensors_of_a_graph_and_wide_integers() -> None:
+    assert not as_image(torch.rand(3, 4, 5, requires_grad=True)).requires_grad
+    with pytest.raises(ImageError, match="int64"):
+        as_image(np.full((4, 6, 3), 200))

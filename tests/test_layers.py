@@ -78,3 +78,4 @@ def test_cover() -> None:
     assert cover(picture, (20, 20)).shape == (3, 20, 20)
     torch.testing.assert_close(cover(picture, (20, 20)), picture[:, :, 10:30])
     assert cover(picture, (100, 30)).shape == (3, 100, 30)
+    assert cover(torch.rand(3, 2, 30_000), (3000, 2000)).shape == (3, 3000, 2000)  # 100 GB, if it were enlarged first

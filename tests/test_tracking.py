@@ -76,3 +76,10 @@ def test_nobody_is_lost_or_doubled(places: list[list[int]]) -> None:
     found = track([frame(*p) for p in places])
     for people, p in zip(found, places, strict=True):
         assert sorted(left for left in lefts(people) if left is not None) == sorted(p)
+
+
+def test_somebody_smaller_than_a_small_pixel_keeps_the_number() -> None:
+    masks = torch.zeros(1, 720, 2560)
+    masks[0, 300:304, 801:805] = 1
+    frames = [InstanceMasks.from_masks(masks)] * 4
+    assert [len(frame) for frame in track(frames)] == [1] * 4

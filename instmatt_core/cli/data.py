@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -92,6 +93,7 @@ def add_compose(commands: Any) -> None:
     parser.add_argument("--kept-aside", action="store_true", help="from the people kept aside for measuring, not from all others")
     parser.add_argument("--backgrounds", type=Path, metavar="DIR", help="more pictures without people")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--overwrite", action="store_true", help="delete the scenes that DIR holds, and make new ones")
     parser.set_defaults(run=run_compose)
 
 
@@ -99,18 +101,29 @@ def run_compose(options: argparse.Namespace) -> int:
     """Prepare what is not prepared yet, then write the scenes."""
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
     from functools import partial
 
     from tqdm import tqdm
 
     from ..data.synthesis import Composer
+    from ..errors import InstMattError, UsageError
+    from ..metrics.evaluation import MAX_WORKERS
 
+    for folder in (options.output / "images" / "comp", options.output / "alphas" / "comp"):
+        if folder.exists() and not options.overwrite:
+            raise UsageError(f"{folder}: holds scenes already; use another --output, or --overwrite")
+        shutil.rmtree(folder, ignore_errors=True)
     caches = prepare_all(options.sources, options.cache or options.output / "cutouts", max_side=max(512, *options.size))
     composer = Composer(caches, options.size, options.seed, kept_aside=options.kept_aside, backgrounds=options.backgrounds)
-    with ProcessPoolExecutor(options.workers, multiprocessing.get_context("spawn")) as pool:  # fork hangs beside threads
+    workers = min(options.workers, MAX_WORKERS)
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:  # fork hangs beside threads
         done = pool.map(partial(write_scene, composer, options.output), range(options.count), chunksize=4)
-        for _ in tqdm(done, total=options.count, unit="scene", disable=None):
-            pass
+        try:
+            for _ in tqdm(done, total=options.count, unit="scene", disable=None):
+                pass
+        except BrokenProcessPool:
+            raise InstMattError("a worker process died, perhaps for want of memory; try fewer --workers") from None
     return 0
 
 

@@ -58,13 +58,13 @@ def report(pred: Path, truth: Path, options: argparse.Namespace) -> None:
             bar.update(100 * share - bar.n)
 
         evaluation = evaluate_folders(pred, truth, protocol=options.protocol, workers=options.workers, progress=show)
-    print_report(evaluation, per_image=options.per_image)
     if options.json:
         record = {"pred": str(pred), "gt": str(truth), **evaluation.as_json(per_image=options.per_image)}
         write_bytes(options.json, (json.dumps(record, indent=2, allow_nan=False) + "\n").encode())
     if options.html:
         text = page(evaluation, f"{pred} against {truth}", per_image=options.per_image)
-        write_bytes(options.html, text.encode())
+        write_bytes(options.html, text.encode(errors="xmlcharrefreplace"))
+    print_report(evaluation, per_image=options.per_image)
 
 
 def print_report(evaluation: Evaluation, *, per_image: bool) -> None:

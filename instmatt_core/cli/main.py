@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 
@@ -14,6 +15,9 @@ COMMANDS = (matte, demo, evaluate, benchmark, data, train, weights)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status: 0 done, 1 something failed, 2 wrong usage."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names of files hold what a console or a redirected stream may not
+            stream.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(prog="instmatt", description="One precise alpha matte per person.")
     parser.add_argument("--version", action="version", version=f"instmatt {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)

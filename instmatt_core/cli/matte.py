@@ -122,7 +122,7 @@ def run(options: argparse.Namespace) -> int:
             print(json.dumps(record), flush=True)
         elif "error" not in record:
             count = len(record["people"])
-            tqdm.write(printable(f"{record['image']}: {count} {'person' if count == 1 else 'people'} -> {record['output']}"))
+            tqdm.write(f"{record['image']}: {count} {'person' if count == 1 else 'people'} -> {record['output']}")
     return 1 if failed else 0
 
 
@@ -153,15 +153,10 @@ def matte_all(pipeline: Pipeline, jobs: Sequence[Job], options: argparse.Namespa
                 record = {"image": str(job.picture), "error": f"{job.picture}: not enough memory; try --max-side 2000"}
             bar.update(done + 1 - bar.n)
             for note in record.get("notes", ()):
-                tqdm.write(printable(f"instmatt: {job.picture}: {note}"), file=sys.stderr)
+                tqdm.write(f"instmatt: {job.picture}: {note}", file=sys.stderr)
             if "error" in record:
-                tqdm.write(printable(f"instmatt: {record['error']}"), file=sys.stderr)
+                tqdm.write(f"instmatt: {record['error']}", file=sys.stderr)
             yield record
-
-
-def printable(line: str) -> str:
-    """``line`` with a question mark for what is no text: names of files may be any bytes."""
-    return line.encode("utf-8", "replace").decode()
 
 
 def matte_one(pipeline: Pipeline, job: Job, options: argparse.Namespace, show: Any) -> dict[str, Any]:

@@ -33,6 +33,8 @@ def run(options: argparse.Namespace) -> int:
     import torch
     from tqdm import tqdm
 
+    from ..data.cutouts import is_kept_aside
+    from ..errors import UsageError
     from ..training.loop import Run, build_task, new_accelerator
     from ..training.recipe import read_recipe
     from .data import prepare_all
@@ -40,6 +42,9 @@ def run(options: argparse.Namespace) -> int:
     recipe = read_recipe(options.recipe)
     with new_accelerator().main_process_first():
         folders = prepare_all(options.people, options.cache) + options.things
+    sides = {is_kept_aside(path.stem) for folder in folders for path in (folder / "people").glob("*.png")}
+    if len(sides) < 2:
+        raise UsageError("too few people: some must be kept aside (15%, by a hash of the name), others not; add some, or rename them")
     torch.manual_seed(recipe.seed)
     run = Run(build_task(recipe, folders, options.pretrained), recipe, options.output, options.workers)
     with tqdm(total=recipe.steps, initial=run.step, unit="step", disable=None) as bar:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -10,9 +9,10 @@ import numpy as np
 from numpy.random import Generator
 
 from ..errors import ImageError
+from .memory import kept
 
 
-@lru_cache(maxsize=4096)
+@kept
 def read_rgb(path: Path) -> np.ndarray:
     """A picture file as ``(H, W, 3)`` uint8, red first, by the fast way."""
     data = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)

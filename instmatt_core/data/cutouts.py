@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -18,6 +17,7 @@ from torch import Tensor
 from ..compositing import cutout
 from ..errors import ImageError
 from ..image import fit, read_image, read_matte, resize, to_uint8, write_bytes, write_png
+from .memory import kept
 
 KEPT_ASIDE = 0.15
 VISIBLE = 0.02  # an alpha below is taken for noise
@@ -100,7 +100,7 @@ def paint_out(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
     return (soft * fill + (1 - soft) * image).clip(0, 255).round().astype(np.uint8)
 
 
-@lru_cache(maxsize=4096)
+@kept
 def read_rgba(path: Path) -> np.ndarray:
     """A cut-out as ``(H, W, 4)`` uint8, red first, straight alpha."""
     data = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)

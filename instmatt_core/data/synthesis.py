@@ -15,6 +15,7 @@ import numpy as np
 from numpy.random import Generator
 
 from ..errors import ImageError
+from ..image import SUFFIXES
 from .backgrounds import crop_to, generate, read_rgb, shape, texture
 from .cutouts import is_kept_aside, read_rgba
 from .effects import blur, dim_below, photograph, recolour
@@ -85,7 +86,7 @@ class Composer:
         self.pictures = [p for p in self._kept(folders, "backgrounds/*.jpg") if not (p.parent.parent / "people").exists()]
         # every photograph's background may appear when training; its person stays unseen. Measuring keeps to its own.
         names = self._kept(folders, "backgrounds/*.jpg")
-        self.backgrounds = names + (sorted(p for p in backgrounds.iterdir() if p.is_file()) if backgrounds else [])
+        self.backgrounds = names + (sorted(p for p in backgrounds.iterdir() if p.suffix.lower() in SUFFIXES) if backgrounds else [])
 
     def _kept(self, folders: Sequence[Path], pattern: str) -> list[Path]:
         return [p for folder in folders for p in sorted(folder.glob(pattern)) if is_kept_aside(p.stem) == self.kept_aside]

@@ -7,15 +7,19 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 import torch
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from ..errors import GuidanceError
 from ..image import to_uint8
 from ..instances import InstanceMasks
+from .people_masks import distinct
 
 Detector = Callable[..., InstanceMasks]
 MARGIN = 0.15  # of a box's sides; detectors want some surroundings
 MIN_OVERLAP = 0.5  # least IoU of a box with that of the person in it
+SAME = 0.8  # share of the smaller mask in another one from which on both are of one person
+Box = tuple[int, int, int, int]  # x0, y0, x1, y1
 
 
 def masks_in_boxes(
@@ -23,8 +27,9 @@ def masks_in_boxes(
 ) -> InstanceMasks:
     """A person for each box ``(K, 4)`` x0, y0, x1, y1 px of ``image (3, H, W)``; boxes without any area are left out.
 
-    That is the person of the whole picture who fills the box best; if nobody does, who does when the detector looks at the box
-    and its surroundings alone; failing that, what GrabCut (Rother, Kolmogorov, Blake, 2004) separates from the surroundings.
+    That is the person of the whole picture who fills the box best, each being one box's only; if nobody does, who does when the
+    detector looks at the box and its surroundings alone; failing that, what GrabCut (Rother, Kolmogorov, Blake, 2004) separates from
+    the surroundings. Boxes that give the same person again are left out, too.
 
     Raises:
         GuidanceError: the boxes have another shape.
@@ -33,30 +38,37 @@ def masks_in_boxes(
         raise GuidanceError(f"boxes must be (K, 4), not {tuple(boxes.shape)}")
     height, width = image.shape[1:]
     everyone = detector(image) if len(boxes) else _nobody(height, width)
+    inside = [(max(0, round(x0)), max(0, round(y0)), min(width, round(x1)), min(height, round(y1))) for x0, y0, x1, y1 in boxes.tolist()]
+    inside = [box for box in inside if box[2] - box[0] >= 2 and box[3] - box[1] >= 2]
+    theirs = _assign(everyone, inside)
     masks = []
-    for index, box in enumerate(boxes.tolist()):
-        progress((index + 0.5) / len(boxes))
-        x0, y0, x1, y1 = max(0, round(box[0])), max(0, round(box[1])), min(width, round(box[2])), min(height, round(box[3]))
-        if x1 - x0 < 2 or y1 - y0 < 2:
-            continue
-        mask = _best(everyone, (x0, y0, x1, y1))
-        if mask is None:
+    for index, (x0, y0, x1, y1) in enumerate(inside):
+        progress((index + 0.5) / len(inside))
+        if index in theirs:
+            mask = everyone.masks[theirs[index]]
+        else:
             dx, dy = round(MARGIN * (x1 - x0)) + 1, round(MARGIN * (y1 - y0)) + 1
             left, top, right, bottom = max(0, x0 - dx), max(0, y0 - dy), min(width, x1 + dx), min(height, y1 + dy)
             crop, inner = image[:, top:bottom, left:right], (x0 - left, y0 - top, x1 - left, y1 - top)
-            found = _best(detector(crop), inner)
+            closer = detector(crop)
+            found = _assign(closer, [inner])
             mask = torch.zeros(height, width)
-            mask[top:bottom, left:right] = _grab_cut(crop, inner) if found is None else found
+            mask[top:bottom, left:right] = closer.masks[found[0]] if found else _grab_cut(crop, inner)
         masks.append(mask)
-    return InstanceMasks.from_masks(torch.stack(masks)) if masks else _nobody(height, width)
+    if not masks:
+        return _nobody(height, width)
+    stacked = torch.stack(masks)
+    return InstanceMasks.from_masks(stacked[distinct(stacked > 0.5, SAME)])
 
 
-def _best(people: InstanceMasks, box: tuple[int, int, int, int]) -> Tensor | None:
-    overlaps = [_iou(found, box) for found in people.boxes.tolist()]
-    return people.masks[int(np.argmax(overlaps))] if overlaps and max(overlaps) >= MIN_OVERLAP else None
+def _assign(people: InstanceMasks, boxes: list[Box]) -> dict[int, int]:
+    """By box, the person who fills it best; nobody fills two."""
+    overlaps = np.array([[_iou(found, box) for found in people.boxes.tolist()] for box in boxes]).reshape(len(boxes), len(people))
+    pairs = zip(*linear_sum_assignment(np.where(overlaps >= MIN_OVERLAP, overlaps, 0), maximize=True), strict=True)
+    return {int(i): int(k) for i, k in pairs if overlaps[i, k] >= MIN_OVERLAP}
 
 
-def _grab_cut(crop: Tensor, box: tuple[int, int, int, int]) -> Tensor:
+def _grab_cut(crop: Tensor, box: Box) -> Tensor:
     x0, y0, x1, y1 = box
     labels = np.full(crop.shape[1:], cv2.GC_BGD, np.uint8)
     labels[y0:y1, x0:x1] = cv2.GC_PR_FGD
@@ -68,7 +80,7 @@ def _grab_cut(crop: Tensor, box: tuple[int, int, int, int]) -> Tensor:
     return torch.from_numpy(((labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)).astype(np.float32))
 
 
-def _iou(a: list[float], b: tuple[int, int, int, int]) -> float:
+def _iou(a: list[float], b: Box) -> float:
     shared = max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
     union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared
     return shared / union if union > 0 else 0.0

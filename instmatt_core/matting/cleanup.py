@@ -12,7 +12,7 @@ from torch import Tensor
 from ..errors import GuidanceError
 from ..guidance import BACKGROUND, FOREGROUND, UNKNOWN
 from ..instances import share
-from .closed_form import solve_trimaps
+from .closed_form import solve_or_keep, solve_trimaps
 
 SURE = 0.05  # an alpha this close to 0 or 1 is taken to be meant as 0 or 1
 
@@ -30,7 +30,8 @@ def clean_edges(
 
     Args:
         image, alphas: the picture and its mattes.
-        band: px by which the soft part of a matte is widened, on both sides, before it is solved again; 0 leaves edges as they are.
+        band: px by which the soft part of a matte is widened, on both sides, before it is solved again; 0 leaves edges as they are, and
+            so does a person who is nowhere wider than that.
         speck: separate pieces of a matte smaller than this share of its largest piece are removed.
         solve: ``(image, trimaps (K, H, W), progress) -> alphas``: closed-form matting, or another such as ``SIM.solve_trimaps``.
         progress: called with the share done.
@@ -43,7 +44,8 @@ def clean_edges(
     kept = torch.stack([without_specks(alpha, speck) for alpha in alphas]) if len(alphas) else alphas
     if not band:
         return share(kept)
-    return solve(image, torch.stack([soft_band(alpha, band) for alpha in kept]) if len(kept) else kept, progress)
+    guides = torch.stack([soft_band(alpha, band) for alpha in kept]) if len(kept) else kept.clone()
+    return solve_or_keep(image, guides, kept, solve, progress)
 
 
 def soft_band(alpha: Tensor, band: int) -> Tensor:

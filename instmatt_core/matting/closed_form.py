@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..guidance import FOREGROUND, UNKNOWN, trimaps
+from ..guidance import BACKGROUND, FOREGROUND, UNKNOWN, tells_enough, trimaps
 from ..image import resize
 from ..instances import InstanceMasks, share
 from ..threads import torch_threads_kept
@@ -34,8 +34,8 @@ class ClosedForm:
         self.band, self.hair = band, hair
 
     def __call__(self, image: Tensor, instances: InstanceMasks, progress: Callable[[float], None] = lambda share: None) -> Tensor:
-        """Alphas ``(K, H, W)`` of ``image (3, H, W)``; together at most one at a pixel."""
-        return solve_trimaps(image, trimaps(instances, band=self.band, hair=self.hair), progress)
+        """Alphas ``(K, H, W)`` of ``image (3, H, W)``; together at most one at a pixel. Whose trimap says too little keeps the mask."""
+        return solve_or_keep(image, trimaps(instances, band=self.band, hair=self.hair), instances.masks, solve_trimaps, progress)
 
 
 def solve_trimaps(image: Tensor, guides: Tensor, progress: Callable[[float], None] = lambda share: None) -> Tensor:
@@ -44,6 +44,21 @@ def solve_trimaps(image: Tensor, guides: Tensor, progress: Callable[[float], Non
         guides[k] = solve_trimap(image, guide)
         progress((k + 1) / len(guides))
     return share(guides)
+
+
+def solve_or_keep(
+    image: Tensor,
+    guides: Tensor,
+    alphas: Tensor,
+    solve: Callable[[Tensor, Tensor, Callable[[float], None]], Tensor],
+    progress: Callable[[float], None] = lambda share: None,
+) -> Tensor:
+    """``solve(image, guides, progress)``, save for those of ``guides (K, H, W)`` that say too little: their ``alphas (K, H, W)`` stay."""
+    lost = torch.tensor([not tells_enough(guide) for guide in guides], dtype=torch.bool)
+    guides[lost] = BACKGROUND  # so that they take no share from others
+    solved = solve(image, guides, progress)
+    solved[lost] = alphas[lost]
+    return share(solved)
 
 
 def solve_trimap(image: Tensor, trimap: Tensor) -> Tensor:

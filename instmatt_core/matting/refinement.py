@@ -9,20 +9,19 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from ..guidance import BACKGROUND, FOREGROUND
+from ..guidance import tells_enough
 from .closed_form import solve_trimap
 
 Refine = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def one_by_one(solve: Callable[[Tensor, Tensor], Tensor]) -> Refine:
-    """What makes an alpha ``(H, W)`` from picture and trimap, for everyone; a trimap without both foreground and background, which says
-    too little, leaves the matte as it is."""
+    """What makes an alpha ``(H, W)`` from picture and trimap, for everyone; a trimap that says too little leaves the matte as it is."""
 
     def refine(image: Tensor, trimaps: Tensor, alphas: Tensor) -> Tensor:
         refined = alphas.clone()
         for k, trimap in enumerate(trimaps):
-            if (trimap == FOREGROUND).any() and (trimap == BACKGROUND).any():
+            if tells_enough(trimap):
                 refined[k] = solve(image, trimap)
         return refined
 

@@ -30,7 +30,7 @@ from ..weights.check import load_strictly
 from .losses import class_entropy, in_band, match, trimap_entropy
 from .recipe import Recipe, Stage
 from .scenes import Scenes
-from .task import Batch, State, Task
+from .task import Batch, State, Task, device_of
 
 BACKGROUND, UNKNOWN, FOREGROUND = 0, 1, 2
 BAND = (2, 12)  # px that the unknown band reaches beyond the soft pixels
@@ -117,7 +117,7 @@ class E2EHIMTask(Task):
         return {f"imq_{name}": value for name, value in score.compute()[0.5].imq.items()}
 
     def _system(self, state: State) -> E2EHIM:
-        return E2EHIM(state, backbone=self.backbone, refine=None)
+        return E2EHIM(state, backbone=self.backbone, device=device_of(state), refine=None)
 
     def _composer(self, size: int, kept_aside: bool) -> Composer:
         recipe = self.recipe

@@ -25,7 +25,7 @@ from .losses import over_scales, refinement
 from .recipe import Recipe, Stage
 from .scenes import Scenes, inhabited
 from .spoil import spoil
-from .task import Batch, State, Task
+from .task import Batch, State, Task, device_of
 
 PASSES = 3  # of the refiner, each from what the one before has made
 CHECKED = 12  # scenes of people kept aside
@@ -77,7 +77,10 @@ class InstMattTask(Task):
     def sheet(self, state: State) -> Tensor:
         """Six crops with people kept aside: each with its guide, what is made of it, and the truth."""
         size = self.recipe.stages[-1].size
-        system, data = InstMatt(self.weights(state)), Scenes(self.composer(size, True), 0, 3, Views(size, 2), somebody=True)
+        system, data = (
+            InstMatt(self.weights(state), device=device_of(state)),
+            Scenes(self.composer(size, True), 0, 3, Views(size, 2), somebody=True),
+        )
         strips = []
         for view in (data[i] for i in range(3)):
             for image, guide, true in zip(*(as_float(view[name]) for name in ("image", "guide", "true")), strict=True):
@@ -87,7 +90,7 @@ class InstMattTask(Task):
 
     def validate(self, state: State) -> dict[str, float]:
         """IMQ with spoiled masks, by error."""
-        system, score = InstMatt(self.weights(state)), IMQ()
+        system, score = InstMatt(self.weights(state), device=device_of(state)), IMQ()
         composer = self.composer(self.recipe.stages[-1].size, True)
         for number in range(CHECKED):
             scene = inhabited(composer, number)

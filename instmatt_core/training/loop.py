@@ -15,9 +15,11 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import save, save_file
@@ -67,12 +69,13 @@ def new_accelerator() -> Accelerator:
         UsageError: accelerate is not installed.
     """
     try:
-        from accelerate import Accelerator, DataLoaderConfiguration, DistributedDataParallelKwargs
+        from accelerate import Accelerator, DataLoaderConfiguration, DistributedDataParallelKwargs, InitProcessGroupKwargs
     except ImportError as error:
-        raise UsageError("training needs accelerate; install it: pip install accelerate") from error
+        raise UsageError('training needs accelerate; where this project lies, run: pip install ".[train]"') from error
     parts = DataLoaderConfiguration(split_batches=True)  # a recipe's batch is that of all processes together
     unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # what a batch without people leaves out
-    return Accelerator(mixed_precision="no", dataloader_config=parts, kwargs_handlers=[unused])
+    patient = InitProcessGroupKwargs(timeout=timedelta(hours=12))  # the first process makes cut-outs and measures, the others wait
+    return Accelerator(mixed_precision="no", dataloader_config=parts, kwargs_handlers=[unused, patient])
 
 
 class Run:
@@ -91,6 +94,9 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
         if self.checkpoint.exists():
             self._resume()
+        if self.accelerator.is_main_process:
+            for log in ("log.csv", "validation.csv"):
+                truncate(self.folder / log, self.step)
         self.model: nn.Module = self.accelerator.prepare_model(self.network)
         if recipe.precision == "bfloat16":  # the network only: losses are differences of what is nearly the same
             self.model.forward = torch.autocast(self.accelerator.device.type, torch.bfloat16)(self.model.forward)
@@ -131,6 +137,7 @@ class Run:
             first, seen = first + stage.steps, seen + stage.steps * stage.batch
 
     def _one_step(self, batch: Batch) -> dict[str, float]:
+        torch.manual_seed(self._seed())
         share = self.rate(self.step)
         for group, peak in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = peak * share
@@ -174,19 +181,28 @@ class Run:
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer/{index}/{k}": v for k, v in state.items()}
         temporary = self.checkpoint.with_suffix(".tmp")
-        save_file({k: v.contiguous() for k, v in tensors.items()}, temporary, metadata={"step": str(self.step)})
+        save_file({k: v.contiguous() for k, v in tensors.items()}, temporary, metadata={"step": str(self.step), "recipe": self._identity()})
         os.replace(temporary, self.checkpoint)
+
+    def _seed(self) -> int:
+        """What dropout draws from in this step."""
+        numbers = (self.recipe.seed, self.step, self.accelerator.process_index)
+        return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+
+    def _identity(self) -> str:
+        """What of the recipe decides the weights."""
+        settings = {name: value for name, value in vars(self.recipe).items() if not name.endswith("_every")}
+        return json.dumps(settings, default=vars, sort_keys=True)
 
     def _resume(self) -> None:
         parts: dict[str, dict[str, Tensor]] = {"network": {}, "average": {}, "optimizer": {}}
         with safe_open(self.checkpoint, "pt", device=str(self.accelerator.device)) as file:
             self.step = int(file.metadata()["step"])
+            if file.metadata().get("recipe", self._identity()) != self._identity():
+                raise UsageError(f"{self.checkpoint}: is of another recipe; use another --output, or delete it")
             for key in file.keys():  # noqa: SIM118 - not a dict
                 part, name = key.split("/", 1)
-                parts[part][name] = file.get_tensor(key)
-        if self.accelerator.is_main_process:
-            for log in ("log.csv", "validation.csv"):
-                truncate(self.folder / log, self.step)
+                parts[part][name] = file.get_tensor(key).clone()  # no view of the file, which Windows then could not replace
         self.network.load_state_dict(parts["network"])
         self.average = parts["average"]
         state: dict[int, dict[str, Tensor]] = {}
@@ -225,7 +241,9 @@ def append(path: Path, step: int, values: dict[str, float]) -> None:
 
 def truncate(path: Path, step: int) -> None:
     """Drop the rows after ``step``: what was done after the checkpoint will be done again."""
-    if path.exists():
-        header, *rows = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [row for row in rows if int(row.split(",", 1)[0]) <= step]
-        write_bytes(path, "".join((header, *kept)).encode())
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+    kept = [row for row in lines[1:] if int(row.split(",", 1)[0]) <= step]
+    if kept:
+        write_bytes(path, "".join((lines[0], *kept)).encode())
+    else:
+        path.unlink(missing_ok=True)

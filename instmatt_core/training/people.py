@@ -20,7 +20,7 @@ from ..image import as_image
 from ..instances import InstanceMattes
 from .recipe import Recipe, Stage
 from .scenes import Scenes
-from .task import Batch, State, Task
+from .task import Batch, State, Task, device_of
 
 CELLS = 3  # places from which each person's mask is drawn in training: the centre, and others near it
 MOST_PEOPLE = 9  # in one scene
@@ -156,7 +156,7 @@ class PeopleTask(Task):
         """What a network with these weights finds in six scenes of people kept aside: a picture ``(3, H, W)``."""
         network = PeopleNetwork()
         network.load_state_dict(state)
-        detector, composer = People(network=network), Composer(self.folders, (384, 384), kept_aside=True)
+        detector, composer = People(device_of(state), network=network), Composer(self.folders, (384, 384), kept_aside=True)
         views = []
         for index in range(6):
             image = as_image(composer[index].image)

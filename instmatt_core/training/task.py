@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
@@ -13,6 +14,11 @@ from .recipe import Recipe, Stage
 
 Batch = dict[str, Tensor]
 State = Mapping[str, Tensor]
+
+
+def device_of(state: State) -> torch.device:
+    """Where weights are, and so where they are to be tried."""
+    return next(iter(state.values())).device
 
 
 class Task:

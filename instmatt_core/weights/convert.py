@@ -6,6 +6,7 @@ import datetime
 import os
 import pickle
 import re
+import struct
 import tempfile
 import zipfile
 from collections.abc import Mapping
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 _LEGACY_TORCH = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # how torch.save began before it wrote zip files
 _SAFE_TORCH = (2, 6)  # torch.load(weights_only=True) could be tricked into running code before (CVE-2025-32434)
+# tensors of authors' files that follow from the others' settings, and that our networks compute
+COMPUTED = {"mask-rcnn": re.compile(r"proposal_generator\.anchor_generator\.cell_anchors\.\d+|pixel_(mean|std)")}
+# what torch.load raises, beside its own refusals, for a file that is cut short or altered
+DAMAGE = (RuntimeError, EOFError, ValueError, TypeError, LookupError, AttributeError, AssertionError, struct.error, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ def convert(source: Path, output: Path, *, system: str | None = None, overwrite:
         manifest(system)  # an unknown system is reported before a large file is read
     state = _tensors(read_checkpoint(source), source)
     system, state = recognise(state, source, system)
+    state = {key: value for key, value in state.items() if not (system in COMPUTED and COMPUTED[system].fullmatch(key))}
     expected = manifest(system)
     require({key: shape for key, (_, shape) in expected.items()}, shapes_of(state), system, f"{source}: the tensors")
     state = {key: _as_type(value, expected[key][0]) for key, value in state.items()}
@@ -125,8 +131,9 @@ def _load_torch(path: Path) -> Any:
         asked = re.search(r"GLOBAL (\S+)", str(error))
         why = f"it asks for {asked[1]}" if asked else "it is no plain state dict"
         raise WeightsError(f"{path}: refused, the file is damaged or holds more than tensors ({why}); nothing of it was run") from error
-    except (RuntimeError, EOFError, ValueError, TypeError, LookupError, AttributeError) as error:
-        raise WeightsError(f"{path}: damaged, or not a torch checkpoint ({str(error).splitlines()[0]})") from error
+    except DAMAGE as error:
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise WeightsError(f"{path}: damaged, or not a torch checkpoint ({said})") from error
 
 
 def _tensors(held: Any, source: Path) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ from ..command import command
 from ..errors import WeightsError
 from ..progress import Progress, silent
 from . import hub
-from .catalogue import AuthorsFile, Bundled, HubFile, Weights, find_entry
+from .catalogue import CATALOGUE, AuthorsFile, Bundled, HubFile, Weights, find_entry
 from .hub import HubAddress
 from .settings import read_settings, weights_folder
 
@@ -42,6 +42,7 @@ class _Request:
     entry: Weights | None = None
     address: HubAddress | None = None
     pinned: bool = True  # the address has a revision that someone has chosen
+    asked: bool = False  # the text itself names it: no file of unknown revision will do
 
 
 def resolve(spec: str | Path, *, folders: Sequence[Path] = (), download: bool | None = None, progress: Progress = silent) -> Found:
@@ -96,7 +97,8 @@ def _parse(spec: str | Path) -> _Request:
     text = os.fspath(spec)
     if text.startswith("hf:"):
         return _Request(text, address=HubAddress.parse(text))
-    if isinstance(spec, Path) or Path(text).suffix or os.sep in text or "/" in text:
+    name, _, revision = text.partition("@")
+    if isinstance(spec, Path) or (name not in CATALOGUE and (Path(text).suffix or os.sep in text or "/" in text)):
         path = Path(text).expanduser()
         if not path.is_file():
             raise WeightsError(f"{path}: no such file")
@@ -104,18 +106,17 @@ def _parse(spec: str | Path) -> _Request:
             target = path.with_suffix(".safetensors")
             raise WeightsError(f'{path}: convert it first: {command()} weights convert "{path}" "{target}"')
         return _Request(text, path=path)
-    name, _, revision = text.partition("@")
     entry = find_entry(name)
     if isinstance(entry.source, HubFile):
         source = entry.source
         chosen = revision or source.revision
         address = HubAddress(source.repo, source.file, chosen or "main", source.companions)
-        return _Request(text, entry=entry, address=address, pinned=chosen is not None)
+        return _Request(text, entry=entry, address=address, pinned=chosen is not None, asked=bool(revision))
     repo = read_settings().hub_repo if isinstance(entry.source, AuthorsFile) else None
     if revision and not repo:
         raise WeightsError(f"{text!r}: {name} is not on the Hub, so it has no revisions")
     if repo:
-        return _Request(text, entry=entry, address=HubAddress.parse(_own_address(repo, entry.file, revision)))
+        return _Request(text, entry=entry, address=HubAddress.parse(_own_address(repo, entry.file, revision)), asked=bool(revision))
     return _Request(text, entry=entry)
 
 
@@ -131,7 +132,7 @@ def _locate(request: _Request, folders: Sequence[Path]) -> Found | None:
         return Found(request.path, "given path")
     if entry is not None and isinstance(entry.source, Bundled):
         return Found(PACKAGE / f"{entry.source.stem}.safetensors", IN_PACKAGE, entry, entry.sha256)
-    if entry is not None:
+    if entry is not None and not request.asked:
         for folder, place in (*((folder, COMFYUI) for folder in folders), (weights_folder(), HOME)):
             if (path := Path(folder) / entry.file).is_file():
                 return Found(path, place, entry, entry.sha256)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -13,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from instmatt_core.cli.main import main
 from instmatt_core.cli.matte import SAVES, write_results
@@ -145,3 +147,14 @@ def test_notes_go_to_standard_error(folders: tuple[Path, Path], capsys: pytest.C
     captured = capsys.readouterr()
     assert "left out of IMQ and AP" in captured.err
     assert "protocol published: as InstMatt's script" in captured.out
+
+
+def test_names_beyond_the_console_s_letters(tmp_path: Path) -> None:
+    for part in ("pred", "gt"):
+        (tmp_path / part / "照片").mkdir(parents=True)
+        Image.fromarray(np.eye(8, dtype=np.uint8) * 255).save(tmp_path / part / "照片" / "00.png")
+    command = [sys.executable, "-m", "instmatt_core", "evaluate", str(tmp_path / "pred"), str(tmp_path / "gt"), "--per-image"]
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252:strict"}
+    result = subprocess.run([*command, "--json", str(tmp_path / "a.json")], env=environment, capture_output=True, check=True)
+    assert b"\\u7167" in result.stdout
+    assert "照片" in str(json.loads((tmp_path / "a.json").read_text()))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from instmatt_core.cli.main import main
-from instmatt_core.data import synthesis
+from instmatt_core.data import memory, synthesis
 from instmatt_core.data.cutouts import is_kept_aside
 from instmatt_core.data.synthesis import Composer, Layer, lay, true_alphas, visible
 from instmatt_core.errors import ImageError
@@ -163,3 +163,26 @@ def test_dark_legs_and_light_from_above() -> None:
     assert (room[:3] == 1).all()
     assert (np.diff(room[:, 0, 0]) <= 0).all()
     assert room[-1].max() < 0.65
+
+
+def test_scenes_of_another_run_are_not_mixed_in(single_people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["data", "compose", str(single_people), "-o", str(tmp_path), "--size", "96x128", "--workers", "1"]
+    assert main([*arguments, "--count", "3"]) == 0
+    assert main([*arguments, "--count", "1"]) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert main([*arguments, "--count", "1", "--overwrite"]) == 0
+    assert [path.name for path in (tmp_path / "images" / "comp").iterdir()] == ["00000.jpg"]
+
+
+def test_decoded_pictures_are_kept_up_to_a_number_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "MOST_BYTES", 250)
+    read: list[str] = []
+
+    @memory.kept
+    def decode(path: Path) -> np.ndarray:
+        read.append(path.name)
+        return np.zeros(100, np.uint8)
+
+    for name in ("a", "b", "a", "c", "a", "b"):  # b goes when c comes, since a was used after it
+        decode(Path(name))
+    assert read == ["a", "b", "c", "b"]

@@ -45,3 +45,12 @@ def test_boxes_without_area_and_no_boxes() -> None:
     assert len(masks_in_boxes(image, torch.tensor([[-5.0, -5, 99, 99]]), nobody)) == 1  # larger than the picture
     with pytest.raises(GuidanceError, match="boxes must be"):
         masks_in_boxes(image, torch.zeros(4), nobody)
+
+
+def test_each_person_is_one_box_s_only(example: torch.Tensor) -> None:
+    detector = BlazePose()
+    person = detector(example).boxes[:1]
+    shifted = person + 0.12 * (person[:, 2:] - person[:, :2]).repeat(1, 2)
+    found = masks_in_boxes(example, torch.cat((person, shifted)), detector)
+    overlaps = (found.masks[:, None] * found.masks).sum((2, 3))
+    assert (overlaps - overlaps.diag().diag() < 0.9 * overlaps.diag()).all()

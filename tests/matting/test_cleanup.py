@@ -47,3 +47,12 @@ def test_zero_leaves_edges_and_people_share(disc: torch.Tensor) -> None:
     assert len(clean_edges(image, disc[None][:0])) == 0
     with pytest.raises(GuidanceError, match="picture is"):
         clean_edges(image[:, :50], disc[None])
+
+
+def test_who_is_too_thin_for_the_band_stays(disc: torch.Tensor) -> None:
+    thin = torch.zeros(60, 60)
+    thin[15:45, :3] = 1
+    cleaned = clean_edges(torch.rand(3, 60, 60), torch.stack((disc, thin)), band=4, speck=0.0)
+    torch.testing.assert_close(cleaned[1], thin)
+    everywhere = torch.ones(1, 60, 60)
+    torch.testing.assert_close(clean_edges(torch.rand(3, 60, 60), everywhere, band=4), everywhere)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from instmatt_core.instances import InstanceMasks
 from instmatt_core.matting import closed_form
 from instmatt_core.matting.closed_form import solve_trimap
 
@@ -33,3 +34,14 @@ def test_large_systems_are_solved_small_and_carried(monkeypatch: pytest.MonkeyPa
 def test_nothing_to_solve(value: float) -> None:
     trimap = torch.full((9, 9), value)
     torch.testing.assert_close(solve_trimap(torch.rand(3, 9, 9), trimap), trimap)
+
+
+@pytest.mark.parametrize(
+    ("size", "inside"),
+    [((90, 90), (slice(1, 90), slice(0, 90))), ((1, 60), (slice(0, 1), slice(20, 40))), ((2, 2), (slice(0, 1), slice(0, 2)))],
+)
+def test_who_leaves_nothing_to_solve_from_keeps_the_mask(size: tuple[int, int], inside: tuple[slice, slice]) -> None:
+    mask = torch.zeros(1, *size)
+    mask[0][inside] = 1
+    alphas = closed_form.ClosedForm()(torch.rand(3, *size), InstanceMasks.from_masks(mask))
+    torch.testing.assert_close(alphas, mask)

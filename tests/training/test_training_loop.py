@@ -13,6 +13,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+import instmatt_core
 from instmatt_core.cli.main import main
 from instmatt_core.detect.people.network import PeopleNetwork
 from instmatt_core.errors import UsageError
@@ -138,7 +139,7 @@ def test_an_unknown_task() -> None:
 
 def test_without_accelerate(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "accelerate", None)
-    with pytest.raises(UsageError, match=r"pip install instmatt\[train\]"):
+    with pytest.raises(UsageError, match=r"pip install \"\.\[train\]\""):
         new_accelerator()
 
 
@@ -149,3 +150,28 @@ def test_bfloat16_is_for_the_convolutions_only(cutouts: Path, tmp_path: Path) ->
     run.train(until=1)
     assert seen == {torch.bfloat16}
     assert {value.dtype for value in run.network.parameters()} == {torch.float32}
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(cutouts: Path, tmp_path: Path) -> None:
+    recipe = replace(RECIPE, checkpoint_every=1)
+    new_run(cutouts, tmp_path, recipe).train(until=1)
+    assert new_run(cutouts, tmp_path, replace(recipe, checkpoint_every=7)).step == 1  # which decides nothing
+    with pytest.raises(UsageError, match="another recipe"):
+        new_run(cutouts, tmp_path, replace(recipe, rate=1e-3))
+
+
+def test_killed_before_the_first_checkpoint(cutouts: Path, tmp_path: Path) -> None:
+    new_run(cutouts, tmp_path, replace(RECIPE, checkpoint_every=100)).train(until=2)
+    (tmp_path / "checkpoint.safetensors").unlink()  # written at the end, which a kill does not reach
+    (tmp_path / "validation.csv").touch()
+    new_run(cutouts, tmp_path, replace(RECIPE, checkpoint_every=100)).train(until=1)
+    assert [line.split(",")[0] for line in (tmp_path / "log.csv").read_text().splitlines()] == ["step", "1"]
+
+
+def test_people_on_one_side_only(
+    single_people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("instmatt_core.data.cutouts.is_kept_aside", lambda name: False)
+    recipe = str(Path(instmatt_core.__file__).parent / "training" / "recipes" / "people.toml")
+    assert main(["train", recipe, "--people", str(single_people), "--cache", str(tmp_path / "cache"), "-o", str(tmp_path / "run")]) == 2
+    assert "kept aside" in capsys.readouterr().err

@@ -190,3 +190,20 @@ def test_an_old_torch_is_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(torch, "__version__", "2.5.1")
     with pytest.raises(WeightsError, match=r"needs torch 2\.6 or later"):
         convert(tmp_path / "a.pth", tmp_path / "a.safetensors")
+
+
+def test_what_detectron2_computes_and_stores_all_the_same_is_left_out(tmp_path: Path) -> None:
+    source, state = made_up.write("mask-rcnn", tmp_path)
+    held = pickle.loads(source.read_bytes())
+    held["model"] |= {f"proposal_generator.anchor_generator.cell_anchors.{i}": np.zeros((3, 4), np.float32) for i in range(5)}
+    source.write_bytes(pickle.dumps(held))
+    assert convert(source, tmp_path / "out.safetensors").tensors == len(state)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_a_torch_file_cut_short(tmp_path: Path, share: float) -> None:
+    torch.save({"a": torch.zeros(1000)}, tmp_path / "whole.pth", _use_new_zipfile_serialization=False)
+    data = (tmp_path / "whole.pth").read_bytes()
+    (tmp_path / "cut.pth").write_bytes(data[: int(share * len(data))])
+    with pytest.raises(WeightsError, match="damaged"):
+        convert(tmp_path / "cut.pth", tmp_path / "out.safetensors")

@@ -176,3 +176,17 @@ def test_looking_things_up_imports_no_torch(environment: dict[str, str]) -> None
     script = "import sys, instmatt_core.weights.store as s; s.locate('vitmatte-small'); print('torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", script], env=environment, cwd=ROOT, text=True, capture_output=True, timeout=100)
     assert result.stdout == "False\n", result.stderr
+
+
+def test_a_revision_may_look_like_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    for revision in ("v1.0", "refs/pr/1"):
+        with pytest.raises(WeightsError, match="not on this machine"):
+            store.resolve(f"rf-detr-seg-nano@{revision}", download=False)
+
+
+def test_a_file_of_unknown_revision_will_not_do_for_one_that_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / CATALOGUE["rf-detr-seg-nano"].file
+    path.parent.mkdir()
+    path.touch()
+    assert store.locate("rf-detr-seg-nano", [tmp_path]) is not None
+    assert store.locate("rf-detr-seg-nano@v1", [tmp_path]) is None
