@@ -129,8 +129,8 @@ _ENTRIES = (
         parameters=2_776_749,
         trained_on="scenes composed from Clothing Co-Parsing street photographs and machine-made portraits; docs/instmatt_compact.md",
         figures="200 composed scenes of kept-aside people: docs/instmatt_compact.md",
-        size=5_597_530,
-        sha256="37d55915dc9827af5dec388c9e0d0f227f8a9923fb9568f85a7c0f8b253ed8c1",
+        size=5_597_554,
+        sha256="1259267ce69967197b3d19752c2c2d61f053ce20d476832a9cf0465e10cbe616",
     ),
     Weights(
         name="instmatt",
