@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")  # torch on GPUs, on Linux, on Windows
+
 
 class InstMattError(Exception):
     """Base of every error that this library raises on purpose."""
@@ -29,10 +31,8 @@ class UsageError(InstMattError):
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether that is what happened: torch says it by a RuntimeError, on a CPU as on a GPU."""
-    text = str(error)
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
-    )
+    said = isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)
+    return said or isinstance(error, MemoryError)
 
 
 class Cancelled(InstMattError):

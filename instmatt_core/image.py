@@ -74,10 +74,11 @@ def read_size(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> 
     """
     with _opened(Path(path), max_pixels) as source:
         width, height = source.size
-        if source.format == "TIFF":  # PIL says the size after turning
-            return height, width
-        # PIL decodes a whole PNG to look for an orientation behind the pixels; there is hardly ever one.
-        turned = (source.format != "PNG" or "exif" in source.info) and source.getexif().get(ORIENTATION, 1) >= 5
+        if source.format == "TIFF":  # PIL's size is that before or after turning, by its version
+            tags = source.tag_v2  # type: ignore[attr-defined]
+            width, height, turned = tags[256], tags[257], tags.get(ORIENTATION, 1) >= 5
+        else:  # PIL decodes a whole PNG to look for an orientation behind the pixels; there is hardly ever one
+            turned = (source.format != "PNG" or "exif" in source.info) and source.getexif().get(ORIENTATION, 1) >= 5
     return (width, height) if turned else (height, width)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..instmatt_core.matting.closed_form import ClosedForm, solve_trimaps
+from ..instmatt_core.matting.closed_form import ClosedForm, solve_or_keep, solve_trimaps
 from . import host, models
 from .show import show
 from .tensors import pictures
@@ -23,7 +23,10 @@ def matte_people(images: list[Tensor], guides: Guides, model: models.Managed | N
     alphas = []
     for i, (image, people, trimaps) in enumerate(zip(images, guides.people.frames, guides.trimaps, strict=True)):
         step = report(i)
-        alphas.append(solve(image, trimaps.clone(), step) if solve else system(image, people, step))
+        if solve:
+            alphas.append(solve_or_keep(image, trimaps.clone(), people.masks, solve, step))
+        else:
+            alphas.append(system(image, people, step))
     return Mattes.of(alphas, guides.people, {"matting": ClosedForm.name if system is None else system.name})
 
 

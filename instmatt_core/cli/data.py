@@ -110,12 +110,13 @@ def run_compose(options: argparse.Namespace) -> int:
     from ..errors import InstMattError, UsageError
     from ..metrics.evaluation import MAX_WORKERS
 
-    for folder in (options.output / "images" / "comp", options.output / "alphas" / "comp"):
-        if folder.exists() and not options.overwrite:
-            raise UsageError(f"{folder}: holds scenes already; use another --output, or --overwrite")
-        shutil.rmtree(folder, ignore_errors=True)
+    earlier = [folder for part in ("images", "alphas") if (folder := options.output / part / "comp").exists()]
+    if earlier and not options.overwrite:
+        raise UsageError(f"{earlier[0]}: holds scenes already; use another --output, or --overwrite")
     caches = prepare_all(options.sources, options.cache or options.output / "cutouts", max_side=max(512, *options.size))
     composer = Composer(caches, options.size, options.seed, kept_aside=options.kept_aside, backgrounds=options.backgrounds)
+    for folder in earlier:
+        shutil.rmtree(folder)
     workers = min(options.workers, MAX_WORKERS)
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:  # fork hangs beside threads
         done = pool.map(partial(write_scene, composer, options.output), range(options.count), chunksize=4)

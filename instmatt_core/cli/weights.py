@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..command import command
+
 if TYPE_CHECKING:
     from ..weights.catalogue import Weights
 
@@ -72,7 +74,8 @@ def run_list(options: argparse.Namespace) -> int:
         table.add_row(entry.name, entry.system, _size(entry), entry.licence.name, state)
     console.print(table)
     console.print(f"\nYour folder: {weights_folder()}", markup=False, soft_wrap=True)
-    console.print("More: instmatt weights list NAME. To get one: instmatt weights pull NAME, which says how if it cannot.", soft_wrap=True)
+    more = f"More: {command()} weights list NAME. To get one: {command()} weights pull NAME, which says how if it cannot."
+    console.print(more, markup=False, soft_wrap=True)
     return 0
 
 

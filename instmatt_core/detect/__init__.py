@@ -52,5 +52,8 @@ ABOUT = (
 
 def table() -> str:
     """All detectors as text, one paragraph each."""
-    paragraphs = [f"{d.name}\n    {d.what}\n    needs: {d.needs}\n    licence: {d.licence}" for d in ABOUT]
+    from ..command import command
+
+    needs = [d.needs.replace("instmatt weights", f"{command()} weights") for d in ABOUT]
+    paragraphs = [f"{d.name}\n    {d.what}\n    needs: {need}\n    licence: {d.licence}" for d, need in zip(ABOUT, needs, strict=True)]
     return "\n".join([*paragraphs, "Instead of a detector: --masks DIR, one grey PNG per person."])

@@ -57,7 +57,8 @@ def masks_in_boxes(
         masks.append(mask)
     if not masks:
         return _nobody(height, width)
-    stacked = torch.stack(masks)
+    surest_first = sorted(range(len(masks)), key=lambda i: (i not in theirs, -int((masks[i] > 0.5).sum())))
+    stacked = torch.stack([masks[i] for i in surest_first])
     return InstanceMasks.from_masks(stacked[distinct(stacked > 0.5, SAME)])
 
 

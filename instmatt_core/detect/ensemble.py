@@ -66,7 +66,7 @@ class Ensemble:
         people = self.people(picture, lambda done: progress(0.2 * done))
         if len(people):
             people = together(people, self.blazepose(picture, lambda done: progress(0.2 + 0.75 * done)))
-        masks = resize(people.masks, size)
+        masks = resize(people.masks, size).clamp(0, 1)  # rounding
         heads = None if people.heads is None else people.heads * (size[1] / working[1])
         progress(1.0)
         return InstanceMasks(masks, mask_boxes(masks), people.scores, heads)

@@ -57,7 +57,7 @@ def solve_or_keep(
     lost = torch.tensor([not tells_enough(guide) for guide in guides], dtype=torch.bool)
     guides[lost] = BACKGROUND  # so that they take no share from others
     solved = solve(image, guides, progress)
-    solved[lost] = alphas[lost]
+    solved[lost] = alphas[lost].clamp(0, 1)
     return share(solved)
 
 

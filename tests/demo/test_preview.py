@@ -10,7 +10,9 @@ pytest.importorskip("gradio", reason="needs gradio: pip install -e '.[demo]'")
 
 import gradio as gr
 from instmatt_demo.matte_tab import plain
-from instmatt_demo.preview import Preview, cover
+from instmatt_demo.preview import Preview
+
+from instmatt_core.layers import cover
 
 
 @pytest.fixture

@@ -45,3 +45,9 @@ def test_who_leaves_nothing_to_solve_from_keeps_the_mask(size: tuple[int, int], 
     mask[0][inside] = 1
     alphas = closed_form.ClosedForm()(torch.rand(3, *size), InstanceMasks.from_masks(mask))
     torch.testing.assert_close(alphas, mask)
+
+
+def test_masks_a_rounding_error_beyond_one_are_clamped() -> None:
+    masks = torch.full((1, 20, 20), 1 + 1e-6)
+    alphas = closed_form.ClosedForm()(torch.rand(3, 20, 20), InstanceMasks(masks, torch.zeros(1, 4), torch.ones(1)))
+    assert alphas.max() == 1

@@ -17,12 +17,13 @@ from torch import Tensor
 from instmatt_core.cli.matte import EXAMPLE
 from instmatt_core.errors import InstMattError
 from instmatt_core.image import read_picture, to_uint8
+from instmatt_core.layers import cover
 
 from .chooser import chooser
 from .jobs import ONE_AT_A_TIME, friendly, run
 from .models import Models
 from .photo import photo_input
-from .preview import Preview, cover
+from .preview import Preview
 from .results import MAX_PIXELS, NOBODY, Result, Shelf, make
 
 TOGGLE = "Click a person in the picture, or here, to leave them out or bring them back"

@@ -112,7 +112,7 @@ class Models:
         self._check(matting)
         with self._lock:
             if matting not in self._pipelines:
-                self._pipelines[matting] = self._pipeline(matting=matting).load()
+                self._pipelines[matting] = self._pipeline(matting=matting).load(detector=False)
             return self._pipelines[matting]
 
     def _pipeline(self, **names: str) -> Pipeline:

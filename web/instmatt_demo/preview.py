@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from instmatt_core.compositing import overlay
-from instmatt_core.image import resize, to_uint8
+from instmatt_core.image import to_uint8
 from instmatt_core.instances import InstanceMattes, mask_boxes
 
 
@@ -53,11 +53,3 @@ class Preview:
         here = self.people[:, 3, y, x]
         strength = here if here.max() > 0.1 else near.flatten(1).amax(1)
         return int(strength.argmax()) if strength.max() > 0.1 else None
-
-
-def cover(picture: Tensor, size: tuple[int, int]) -> Tensor:
-    """``(3, H, W)`` scaled and cropped at its middle so that it fills ``size`` (height, width)."""
-    scale = max(size[0] / picture.shape[1], size[1] / picture.shape[2])
-    large = resize(picture, [max(s, round(p * scale)) for s, p in zip(size, picture.shape[1:], strict=True)])
-    y, x = ((have - want) // 2 for have, want in zip(large.shape[1:], size, strict=True))
-    return large[:, y : y + size[0], x : x + size[1]]

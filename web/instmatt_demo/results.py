@@ -149,9 +149,12 @@ def pack(result: Result) -> None:
                 archive.write(path, path.relative_to(result.folder).as_posix())
 
 
+FAINT = 0.05  # an alpha up to this may be a veil far from the person
+
+
 def trim(rgba: Tensor) -> Tensor:
     """``(4, H, W)`` without what lies beyond the person, but for a margin with room for hair."""
-    left, top, right, bottom = (int(v) for v in mask_boxes(rgba[3:])[0])
+    left, top, right, bottom = (int(v) for v in mask_boxes(rgba[3:], FAINT)[0])
     if not right:
         return rgba
     margin = round(0.05 * max(rgba.shape[1:]))

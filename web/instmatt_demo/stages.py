@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from instmatt_core.guidance import BACKGROUND, FOREGROUND, tri_masks
+from instmatt_core.guidance import BACKGROUND, FOREGROUND, tells_enough, tri_masks
 from instmatt_core.instances import InstanceMasks, share
 from instmatt_core.matting.closed_form import solve_trimap
 from instmatt_core.matting.instmatt.padding import crop
@@ -53,8 +53,9 @@ class Seen:
 def closed_form(system: Any, work: Work, progress: Progress) -> Seen:
     """The trimap's band, solved."""
     progress("matting", 0.0)
-    alpha = solve_trimap(work.image, work.painted)
-    return Seen(tri_masks(corrected(work)).tri[work.person], None, alpha)
+    people = corrected(work)
+    alpha = solve_trimap(work.image, work.painted) if tells_enough(work.painted) else people.masks[work.person]
+    return Seen(tri_masks(people).tri[work.person], None, alpha)
 
 
 def instmatt(system: Any, work: Work, progress: Progress) -> Seen:

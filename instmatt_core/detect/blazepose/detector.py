@@ -78,7 +78,7 @@ class BlazePose:
         progress(0.9)
         if not people:
             return InstanceMasks(torch.zeros(0, height, width), torch.zeros(0, 4), torch.zeros(0))
-        masks = resize(compete(torch.from_numpy(np.stack([p.mask for p in people]))), (height, width))
+        masks = resize(compete(torch.from_numpy(np.stack([p.mask for p in people]))), (height, width)).clamp(0, 1)  # rounding
         scale = np.array([width / working[1], height / working[0]])
         heads = torch.tensor(np.stack([_head(p.landmarks * scale) for p in people]), dtype=torch.float32)
         scores = torch.tensor([p.score for p in people], dtype=torch.float32)

@@ -63,7 +63,7 @@ class People:
         progress(0.4)
         masks, scores = self.look_again(picture, Found(resize(found.masks, working), found.scores), progress)
         sure = scores >= self.min_score
-        masks, scores = resize(share(masks[sure]), size), scores[sure]
+        masks, scores = resize(share(masks[sure]), size).clamp(0, 1), scores[sure]  # rounding
         keep = (masks > 0.5).flatten(1).any(1)
         progress(1.0)
         return left_to_right(InstanceMasks(masks[keep], mask_boxes(masks[keep]), scores[keep]))
