@@ -148,13 +148,13 @@ def test_the_user_picks_what_refines_an_end_to_end_system(monkeypatch: pytest.Mo
         assert asked.pop() == ("mine", "e2e-him")
         return system.options["refine"]
 
-    trimaps, alphas = torch.tensor([[[0, 0.5, 1]]]), torch.tensor([[[0, 0.25, 1]]])
+    trimaps, alphas = (torch.tensor([0, middle, 1]).expand(1, 3, 3) for middle in (0.5, 0.25))
     assert refine_of() is refine_of(refine="closed-form") is refinement.closed_form
     assert refine_of(refine="none") is None
     assert refine_of(compat="paper") is None
-    assert refine_of(refine="sim", refine_weights="other")(torch.zeros(3, 1, 3), trimaps, alphas)[0, 0, 1] == 0.125
+    assert refine_of(refine="sim", refine_weights="other")(torch.zeros(3, 3, 3), trimaps, alphas)[0, 0, 1] == 0.125
     assert asked == [("other", "sim"), ("sim-classifier", "sim-classifier")]
-    torch.testing.assert_close(refine_of(refine="instmatt")(torch.zeros(3, 1, 3), trimaps, alphas), 0.5 * alphas)
+    torch.testing.assert_close(refine_of(refine="instmatt")(torch.zeros(3, 3, 3), trimaps, alphas), 0.5 * alphas)
     assert asked == [("instmatt", "instmatt")]
 
 
