@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from instmatt_core.data.synthesis import Scene
+from instmatt_core.matting.e2e_him import E2EHIM
 from instmatt_core.training import e2e_him, losses
 from instmatt_core.training.e2e_him import BACKGROUND, FOREGROUND, UNKNOWN, targets, trimap
 from instmatt_core.training.loop import Run, build_task
@@ -113,3 +114,4 @@ def test_it_learns(cutouts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(e2e_him, "CHECKED", 2)
     assert set(run.task.validate(run.average)) == {"imq_mad", "imq_mse", "imq_grad", "imq_conn", "imq_iou"}
     assert run.task.sheet(run.average).shape == (3, 128, 192)
+    E2EHIM(run.task.weights(run.average), backbone="efficientnet-lite2")  # strict: what is exported is a whole system's
