@@ -152,6 +152,9 @@ class PeopleTask(Task):
             "mask": mask_loss(torch.cat(drawn), torch.cat(wanted).float() / 255) if drawn else 0 * features.sum(),
         }
 
+    def weights(self, state: State) -> dict[str, Tensor]:
+        return {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
+
     def sheet(self, state: State) -> Tensor:
         """What a network with these weights finds in six scenes of people kept aside: a picture ``(3, H, W)``."""
         network = PeopleNetwork()
