@@ -77,10 +77,8 @@ class InstMattTask(Task):
     def sheet(self, state: State) -> Tensor:
         """Six crops with people kept aside: each with its guide, what is made of it, and the truth."""
         size = self.recipe.stages[-1].size
-        system, data = (
-            InstMatt(self.weights(state), device=device_of(state)),
-            Scenes(self.composer(size, True), 0, 3, Views(size, 2), somebody=True),
-        )
+        system = InstMatt(self.weights(state), device=device_of(state))
+        data = Scenes(self.composer(size, True), 0, 3, Views(size, 2), somebody=True)
         strips = []
         for view in (data[i] for i in range(3)):
             for image, guide, true in zip(*(as_float(view[name]) for name in ("image", "guide", "true")), strict=True):
