@@ -216,7 +216,12 @@ class Composer:
         rgba = read_rgba(self._pick(rng))
         slender = rgba.shape[0] > 1.8 * rgba.shape[1]  # a standing person, not a portrait
         whole = True
-        if slender and rng.random() < 0.35:
+        if self.hard and slender and rng.random() < 0.3:
+            step = min(1.0, 1.5 * max(height, 32) / len(rgba))  # no more than will be seen: bending is slow
+            standing = cv2.resize(rgba, None, fx=step, fy=step, interpolation=cv2.INTER_AREA)
+            rgba, slender = bend_legs(standing, rng), False
+            height *= len(rgba) / len(standing) * rng.uniform(1, 1.3)
+        elif slender and rng.random() < 0.35:
             share = rng.uniform(0.13, 0.25) if rng.random() < 0.2 else rng.uniform(0.25, 0.7)
             rgba, whole, height = rgba[: max(16, int(share * len(rgba)))], False, height * max(share, 0.3) * rng.uniform(0.8, 1.4)
         elif slender and rng.random() < 0.3:
@@ -270,6 +275,48 @@ def shorten_legs(rgba: np.ndarray, rng: Generator) -> np.ndarray:
     legs = cv2.resize(rgba[hips:], (rgba.shape[1], max(1, int((len(rgba) - hips) * rng.uniform(0.3, 0.75)))), interpolation=cv2.INTER_AREA)
     bent = np.concatenate((rgba[:hips], legs))
     return cv2.resize(bent, (int(bent.shape[1] * rng.uniform(1, 1.3)), len(bent)), interpolation=cv2.INTER_LINEAR)
+
+
+def bend_legs(rgba: np.ndarray, rng: Generator) -> np.ndarray:
+    """About what sitting and squatting look like from any side: each thigh turned about the hip, each calf about the knee."""
+    height, width = rgba.shape[:2]
+    hips, knees = (int(height * share) for share in (rng.uniform(0.44, 0.5), rng.uniform(0.68, 0.76)))
+    spare = height - hips  # how far a leg can reach to either side
+    columns = np.arange(width)
+    alpha = rgba[hips:, :, 3].sum(0, dtype=np.int64)
+    middle = int((alpha * columns).sum() / max(alpha.sum(), 1))
+    shown = np.float32(rgba) / 255
+    shown[..., :3] *= shown[..., 3:]
+    rows = np.arange(height)[:, None]
+    lap = 0.03 * height  # of a limb under the next
+    sides, lean = rng.permutation([columns < middle, columns >= middle]), rng.choice((-1, 1)) * rng.uniform(10, 110)
+    parts = []
+    for side in sides:
+        turn = (lean if rng.random() < 0.8 else -lean) + rng.normal(0, 15)
+        own = rgba[knees, :, 3] * side
+        knee = (own * columns).sum() / max(own.sum(dtype=np.int64), 1) if own.any() else middle
+        hip = (middle + knee) / 2
+        thigh = _turn((hip, hips), (hip + spare, hips), turn, rng.uniform(0.35, 1))
+        bent = thigh @ (knee, knees, 1)
+        calf = _turn((knee, knees), bent, rng.normal(0, 12) - 0.15 * turn, rng.uniform(0.75, 1))
+        parts += [(side & (rows >= knees - lap), calf), (side & (rows >= hips - lap) & (rows < knees + lap), thigh)]
+    torso = rows * np.ones_like(columns) < hips + lap, np.array([[1.0, 0, spare], [0, 1, 0]])
+    parts.insert(0 if rng.random() < 0.3 else len(parts), torso)
+    canvas = np.zeros((height + spare, width + 2 * spare, 4), np.float32)
+    for where, matrix in parts:
+        layer = cv2.warpAffine(shown * where[..., None], matrix, canvas.shape[1::-1], flags=cv2.INTER_LINEAR)
+        canvas = canvas * (1 - layer[..., 3:]) + layer
+    canvas[..., :3] /= np.maximum(canvas[..., 3:], 1e-3)
+    there = canvas[..., 3] > 0.05
+    y, x = (np.flatnonzero(there.any(axis)) for axis in (1, 0))
+    return (canvas[y[0] : y[-1] + 1, x[0] : x[-1] + 1].clip(0, 1) * 255).round().astype(np.uint8)
+
+
+def _turn(joint: tuple[float, float], to: Sequence[float], degrees: float, length: float) -> np.ndarray:
+    """The affine map that brings a limb's upper ``joint`` (x, y) ``to`` its place, turned, and foreshortened to ``length``."""
+    turn = np.deg2rad(degrees)
+    linear = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ np.diag([1, length])
+    return np.column_stack((linear, np.array(to) - linear @ np.array(joint)))
 
 
 def _warp(rgba: np.ndarray, step_y: float, step_x: float, angle: float, rng: Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import torch
@@ -23,17 +25,17 @@ Window = tuple[slice, slice]
 class Views:
     """Makes of a scene ``count`` crops of ``size`` px, each with one target; see :func:`view`, stacked to ``(count, ...)``.
 
-    Each is round somebody else, as long as there are more. A share ``detected`` of scenes shows the people whom the people detector
+    Each is round somebody else, as long as there are more. A share ``detected`` of scenes shows the people whom one of ``detectors``
     finds, with its masks; the others everybody, with spoiled ones.
     """
 
-    def __init__(self, size: int, count: int, detected: float = 0.0):
+    def __init__(self, size: int, count: int, detected: float = 0.0, detectors: Sequence[str] = ("people",)):
         self.size, self.count, self.share = size, count, detected
-        self.find = Detected() if detected else None
+        self.find = Detected(detectors) if detected else None
 
     def __call__(self, scene: Scene, rng: Generator) -> Batch:
         people = np.arange(len(scene.alphas))
-        found = self.find(scene) if self.find and rng.random() < self.share else None
+        found = self.find(scene, rng) if self.find and rng.random() < self.share else None
         if found is not None and found.any():
             people = people[found.any((1, 2))]
         else:

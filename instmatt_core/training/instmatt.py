@@ -63,7 +63,7 @@ class InstMattTask(Task):
         return network
 
     def data(self, stage: Stage, start: int, length: int) -> Dataset[Batch]:
-        prepare = Views(stage.size, stage.views, self.recipe.detected)
+        prepare = Views(stage.size, stage.views, self.recipe.detected, self.recipe.detectors)
         return Scenes(self.composer(stage.size, False), start, length, prepare, somebody=True)
 
     def losses(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
@@ -132,7 +132,15 @@ class RefinerTask(InstMattTask):
 
     Args:
         pretrained: the first stage's weights.
+
+    Raises:
+        UsageError: there are none; what an untrained one makes cannot be refined.
     """
+
+    def start(self, pretrained: Path | None) -> InstMattNetwork:
+        if pretrained is None:
+            raise UsageError("a refiner is trained on a first stage: give its weights as --pretrained")
+        return super().start(pretrained)
 
     def trained(self, network: InstMattNetwork) -> nn.Module:
         return Refinement(network)

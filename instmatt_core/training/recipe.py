@@ -40,7 +40,8 @@ class Recipe:
             :class:`instmatt_core.matting.instmatt.config.InstMattConfig`.
         precision: "float32", or "bfloat16" for the convolutions.
         hard: share of scenes made to be difficult, for the people detector.
-        detected: share of scenes in which InstMatt's first stage is guided by the bundled people detector's masks, not by spoiled ones.
+        detected: share of scenes in which InstMatt's first stage is guided by what ``detectors``, in turn by chance, find in them, not
+            by spoiled masks.
     """
 
     task: str
@@ -57,6 +58,7 @@ class Recipe:
     precision: str = "float32"
     hard: float = 0.0
     detected: float = 0.0
+    detectors: tuple[str, ...] = ("people",)
     seed: int = 0
     checkpoint_every: int = 100
     sheet_every: int = 500
@@ -84,7 +86,9 @@ def read_recipe(path: Path) -> Recipe:
     try:
         values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
         values["stages"] = tuple(Stage(**stage) for stage in values.get("stages", ()))
-        values["crowded"] = tuple(values.get("crowded", ()))
+        for names in ("crowded", "detectors"):
+            if names in values:
+                values[names] = tuple(values[names])
         values["network"] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.get("network", {}).items()}
         return Recipe(**values)
     except (OSError, tomllib.TOMLDecodeError) as error:

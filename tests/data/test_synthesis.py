@@ -165,6 +165,26 @@ def test_dark_legs_and_light_from_above() -> None:
     assert room[-1].max() < 0.65
 
 
+def test_bent_legs() -> None:
+    """Head and chest stay, with their colours; the legs, blue, are still there, lower than they were long, and reach to the side."""
+    standing = np.zeros((200, 60, 4), np.uint8)
+    standing[:95, 10:50] = (200, 30, 30, 255)
+    standing[95:, 12:28] = standing[95:, 32:48] = (30, 30, 200, 255)
+    wider = 0
+    for seed in range(12):
+        sitting = synthesis.bend_legs(standing, np.random.default_rng(seed))
+        solid = sitting[..., 3] > 250
+        red, blue = (solid & (np.abs(sitting[..., :3].astype(int) - colour).max(-1) < 3) for colour in ((200, 30, 30), (30, 30, 200)))
+        assert red[:80].sum() == 80 * 40
+        assert blue.sum() > 500
+        assert not blue[:40].any()
+        assert len(sitting) < 200
+        wider += sitting.shape[1] > 60
+    assert wider > 4
+    standing[95:] = 0  # nothing to bend
+    assert (synthesis.bend_legs(standing, np.random.default_rng(0))[..., 3] > 250).any()
+
+
 def test_scenes_of_another_run_are_not_mixed_in(single_people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["data", "compose", str(single_people), "-o", str(tmp_path), "--size", "96x128", "--workers", "1"]
     assert main([*arguments, "--count", "3"]) == 0

@@ -155,6 +155,11 @@ def test_a_start_from_other_weights_is_refused(stage_one: tuple[Path, list[float
         build_task(other, [cutouts], stage_one[0])
 
 
+def test_a_refiner_of_nothing_is_refused(cutouts: Path) -> None:
+    with pytest.raises(UsageError, match="--pretrained"):
+        build_task(SECOND, [cutouts], None)
+
+
 def test_a_network_that_makes_no_sense(cutouts: Path) -> None:
     with pytest.raises(UsageError, match="breadth"):
         build_task(replace(FIRST, network={"breadth": 3}), [cutouts], None)

@@ -109,13 +109,6 @@ def test_from_the_command_line(single_people: Path, tmp_path: Path) -> None:
     PeopleNetwork().load_state_dict({k: v.float() for k, v in state.items()})  # strict: names and shapes
 
 
-def test_the_shipped_recipe_can_be_read() -> None:
-    import instmatt_core.training
-
-    for path in (Path(instmatt_core.training.__file__).parent / "recipes").glob("*.toml"):
-        assert read_recipe(path).steps > 0
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [
