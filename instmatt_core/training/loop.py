@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -132,7 +132,9 @@ class Run:
             begin, end = max(self.step, first), min(until, first + stage.steps)
             if begin < end:
                 data = self.task.data(stage, seen + (begin - first) * stage.batch, (end - begin) * stage.batch)
-                loader = DataLoader(data, stage.batch, num_workers=self.workers, prefetch_factor=4 if self.workers else None)
+                # spawned everywhere: a fork of a process in which OpenCV has threads waits for them for ever
+                apart: dict[str, Any] = {"prefetch_factor": 4, "multiprocessing_context": "spawn"} if self.workers else {}
+                loader = DataLoader(data, stage.batch, num_workers=self.workers, **apart)
                 yield from self.accelerator.prepare_data_loader(loader)
             first, seen = first + stage.steps, seen + stage.steps * stage.batch
 

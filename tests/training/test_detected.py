@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 
 import numpy as np
@@ -42,6 +43,8 @@ def test_each_scene_has_one_of_the_detectors(example: torch.Tensor) -> None:
     for _ in range(20):
         detected(scene, rng)
     assert set(asked) == {"people", "blazepose"}
+    views = pickle.loads(pickle.dumps(Views(64, 2, 1.0, ("people", "blazepose"))))
+    assert [detector.name for detector in views.find.detectors] == ["people", "blazepose"]
     with pytest.raises(UsageError, match="'dogs'"):
         Detected(["dogs"])
 

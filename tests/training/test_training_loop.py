@@ -8,6 +8,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
@@ -49,6 +51,23 @@ def test_killed_and_gone_on_is_the_same_bit_for_bit(cutouts: Path, tmp_path: Pat
     for row in logs[0] + logs[1]:
         del row["seconds"]
     assert len(logs[0]) == 4
+    assert logs[0] == logs[1]
+
+
+def test_workers_make_the_same_scenes(cutouts: Path, tmp_path: Path) -> None:
+    """Also where OpenCV has threads in this process, which a fork would wait for."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(2)
+    cv2.warpAffine(np.zeros((2000, 2000, 3), np.float32), np.eye(2, 3), (2000, 2000))
+    logs = []
+    for workers in (1, 0):
+        torch.manual_seed(0)
+        run = Run(build_task(RECIPE, [cutouts], None), RECIPE, tmp_path / str(workers), workers)
+        totals: list[float] = []
+        run.train(lambda step, values, totals=totals: totals.append(values["total"]))  # type: ignore[misc]
+        logs.append(totals)
+    cv2.setNumThreads(threads)
+    assert len(logs[0]) == 4  # two stages, each with workers of its own
     assert logs[0] == logs[1]
 
 

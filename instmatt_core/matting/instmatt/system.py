@@ -31,6 +31,7 @@ COARSE = 2  # the other steps take this many times less
 AROUND = 24  # px round what the refiner may change where features are made; the refiner looks 4 px further in each visit
 CHANGED = 0.01  # an instance whose target moved further than this in a pass is refined again
 PASSES = {"default": 3, "paper": 2}
+CARRY_RADIUS = 3  # of the windows that carry mattes to full size: wider ones take out what the network wavers by
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ class InstMatt:
         if there.any():
             mattes = self._matte(small, tri_masks(take(seen, there)).tri, progress)
             if working != instances.size:
-                mattes = torch.stack([carry(image, small, matte) for matte in share(mattes)])
+                mattes = torch.stack([carry(image, small, matte, CARRY_RADIUS) for matte in share(mattes)])
             alphas[there] = mattes
         return share(settled(alphas))
 
