@@ -117,8 +117,8 @@ _ENTRIES = (
         parameters=4_566_756,
         trained_on="scenes composed from Clothing Co-Parsing street photographs and machine-made portraits; docs/people.md",
         figures="200 composed scenes of kept-aside people: RQ 91.4, recall 89.4%; docs/people.md",
-        size=9_158_392,
-        sha256="4313e2259645d74a396c1ac69206fbaca3ea3409432d264af48871a82b3a3055",
+        size=9_158_616,
+        sha256="2dc6d208e05044c9ad802a2012276d0b0043f5d02a515dec8e4f3d92c8e60cce",
     ),
     Weights(
         name="instmatt-compact",
@@ -129,8 +129,8 @@ _ENTRIES = (
         parameters=2_776_749,
         trained_on="scenes composed from Clothing Co-Parsing street photographs and machine-made portraits; docs/instmatt_compact.md",
         figures="200 composed scenes of kept-aside people: docs/instmatt_compact.md",
-        size=5_597_554,
-        sha256="1259267ce69967197b3d19752c2c2d61f053ce20d476832a9cf0465e10cbe616",
+        size=5_597_530,
+        sha256="830f12513e01f23b1c304d7a04065a61cb7594d17a252818519e57661da28672",
     ),
     Weights(
         name="instmatt",

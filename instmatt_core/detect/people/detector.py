@@ -15,7 +15,7 @@ from ...weights.bundled import load_bundled
 from .network import PeopleNetwork, draw_masks
 
 WORKING_SIDE = 1280  # px of the longer side; finer masks than that only cost time and memory
-SIDE = 320  # what the network sees at first
+SIDE = 448  # what the network sees at first
 CLOSER_SIDE = 256  # of the second look at each person
 MARGIN = 0.2  # of the person's box, on every side, in the second look
 FIRST_SCORE = 0.15  # what deserves a second look
@@ -45,7 +45,7 @@ class People:
     name = "people"
 
     def __init__(
-        self, device: str | torch.device = "cpu", *, min_score: float = 0.25, max_people: int = 40, network: PeopleNetwork | None = None
+        self, device: str | torch.device = "cpu", *, min_score: float = 0.2, max_people: int = 40, network: PeopleNetwork | None = None
     ):
         self.device = torch.device(device)
         self.min_score, self.max_people = min_score, max_people
