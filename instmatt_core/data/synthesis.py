@@ -60,7 +60,8 @@ class Composer:
         kept_aside: compose from the people kept aside for measuring instead of all others.
         real: share of scenes that start from a photograph as it is, with the person who is in it.
         crowded: names of those folders whose photographs may show passers-by without a matte.
-        hard: share of scenes in which people are hard to find or to tell apart, or in which there are only things.
+        hard: share of scenes in which people are hard to find or to tell apart, or in which there are only things. With any, some people
+            of all scenes sit or have dark legs, and some scenes are dark below.
         backgrounds: folder of further pictures without people, or None.
     """
 
@@ -285,8 +286,7 @@ def bend_legs(rgba: np.ndarray, rng: Generator) -> np.ndarray:
     columns = np.arange(width)
     alpha = rgba[hips:, :, 3].sum(0, dtype=np.int64)
     middle = int((alpha * columns).sum() / max(alpha.sum(), 1))
-    shown = np.float32(rgba) / 255
-    shown[..., :3] *= shown[..., 3:]
+    shown = _premultiplied(rgba)
     rows = np.arange(height)[:, None]
     lap = 0.03 * height  # of a limb under the next
     sides, lean = rng.permutation([columns < middle, columns >= middle]), rng.choice((-1, 1)) * rng.uniform(10, 110)
@@ -314,23 +314,32 @@ def bend_legs(rgba: np.ndarray, rng: Generator) -> np.ndarray:
 
 def _turn(joint: tuple[float, float], to: Sequence[float], degrees: float, length: float) -> np.ndarray:
     """The affine map that brings a limb's upper ``joint`` (x, y) ``to`` its place, turned, and foreshortened to ``length``."""
-    turn = np.deg2rad(degrees)
-    linear = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ np.diag([1, length])
+    linear = _rotation(degrees) @ np.diag([1, length])
     return np.column_stack((linear, np.array(to) - linear @ np.array(joint)))
+
+
+def _rotation(degrees: float) -> np.ndarray:
+    turn = np.deg2rad(degrees)
+    return np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+
+
+def _premultiplied(rgba: np.ndarray) -> np.ndarray:
+    """uint8 ``(h, w, 4)`` as float32 in [0, 1], the colours times alpha."""
+    result: np.ndarray = rgba.astype(np.float32) / 255
+    result[..., :3] *= result[..., 3:]
+    return result
 
 
 def _warp(rgba: np.ndarray, step_y: float, step_x: float, angle: float, rng: Generator) -> tuple[np.ndarray, np.ndarray]:
     """Scaled, flipped, sheared, turned and recoloured: colour in [0, 1] and alpha."""
-    turn, shear = np.deg2rad(angle), rng.normal(0, 0.06)
+    shear = rng.normal(0, 0.06)
     flip = -1 if rng.random() < 0.5 else 1
-    rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-    linear = rotation @ np.array([[1, shear], [0, 1]]) @ np.diag([flip * step_x, step_y])
+    linear = _rotation(angle) @ np.array([[1, shear], [0, 1]]) @ np.diag([flip * step_x, step_y])
     h, w = rgba.shape[:2]
     corners = linear @ np.array([[0, w, 0, w], [0, 0, h, h]], float)
     low, high = corners.min(1), corners.max(1)
     size = tuple(int(np.ceil(v)) for v in high - low)
-    premultiplied: np.ndarray = rgba.astype(np.float32) / 255
-    premultiplied[..., :3] *= premultiplied[..., 3:]
+    premultiplied = _premultiplied(rgba)
     if min(step_x, step_y) < 0.6:  # area averaging first, against aliasing
         shrunk = (max(1, round(w * step_x)), max(1, round(h * step_y)))
         premultiplied = cv2.resize(premultiplied, shrunk, interpolation=cv2.INTER_AREA)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.random import Generator
 
 from ..data.synthesis import Scene
@@ -13,7 +12,7 @@ from ..errors import UsageError
 from ..image import as_image
 from ..matting.instmatt.system import sharpen
 from ..metrics.imq import assign, iou_matrix
-from ..pipeline import DETECTORS, Options
+from ..pipeline import Pipeline
 from .spoil import LEAST_IOU
 
 
@@ -24,14 +23,13 @@ class Detected:
         names: of detectors, as the command line knows them; each scene has one of them.
 
     Raises:
-        UsageError: one is not known.
+        UsageError: there is none, or one is not known.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
-        unknown = [name for name in names if name not in DETECTORS]
-        if unknown or not names:
-            raise UsageError(f"a recipe's detectors are some of {', '.join(DETECTORS)}, not {', '.join(map(repr, unknown)) or 'none'}")
-        self.detectors = [DETECTORS[name](Options(torch.device("cpu"))) for name in names]
+        if not names:
+            raise UsageError("a recipe's detectors are at least one of those that --detector knows")
+        self.detectors = [Pipeline(name, device="cpu").detector for name in names]
 
     def __call__(self, scene: Scene, rng: Generator) -> np.ndarray:
         """Masks ``(K, H, W)`` bool of the scene's people, in its order; all False of somebody who was not found.

@@ -73,6 +73,11 @@ class Recipe:
         return sum(stage.steps for stage in self.stages)
 
 
+def with_tuples(table: dict[str, Any]) -> dict[str, Any]:
+    """A TOML table with tuples for lists: a recipe does not change."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+
+
 def read_recipe(path: Path) -> Recipe:
     """Read a TOML recipe.
 
@@ -86,11 +91,8 @@ def read_recipe(path: Path) -> Recipe:
     try:
         values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
         values["stages"] = tuple(Stage(**stage) for stage in values.get("stages", ()))
-        for names in ("crowded", "detectors"):
-            if names in values:
-                values[names] = tuple(values[names])
-        values["network"] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.get("network", {}).items()}
-        return Recipe(**values)
+        values["network"] = with_tuples(values.get("network", {}))
+        return Recipe(**with_tuples(values))
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path}: cannot be read as a recipe ({error})") from error
     except TypeError as error:
