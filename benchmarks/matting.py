@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scenes import composed
+from scenes import composed, counted
 
 from instmatt_core.compositing import over
 from instmatt_core.image import as_image, write_png
-from instmatt_core.instances import InstanceMasks
+from instmatt_core.instances import InstanceMasks, take
 from instmatt_core.metrics import IMQ
 from instmatt_core.pipeline import DETECTORS, MATTING, Options
 from instmatt_core.training.spoil import spoil
@@ -57,9 +57,10 @@ def main() -> None:
         detector = None if guide == "spoiled" else DETECTORS[guide](Options(torch.device("cpu")))
         scores = {name: IMQ() for name in systems}
         seconds = dict.fromkeys(systems, 0.0)
-        for number, (picture, truth) in enumerate(composed(options.caches, options.scenes, SEED, somebody=True)):
-            image = as_image(picture)
+        for number, scene in enumerate(composed(options.caches, options.scenes, SEED, somebody=True)):
+            image, truth = as_image(scene.image), scene.alphas
             masks = spoiled(truth, number) if detector is None else detector(image)
+            masks = take(masks, torch.from_numpy(counted(masks.masks.numpy() > 0.5, scene.elsewhere)))
             for name, system in systems.items():
                 started = time.process_time()
                 alphas = system(image, masks)  # type: ignore[operator]

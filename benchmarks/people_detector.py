@@ -3,8 +3,9 @@
     python benchmarks/people_detector.py CACHE... [--photos FOLDER] [--empty FOLDER] [--scenes 200] [--sheet worst.png]
 
 CACHE: folders of cut-outs as ``instmatt data compose`` and ``instmatt train`` keep them. Recall: share of people found with a mask
-of IoU 0.5 or more. RQ: found / (found + missed / 2 + false / 2). IoU: mean over those found, and over everyone. What matting makes of
-the masks is measured by benchmarks/matting.py.
+of IoU 0.5 or more. RQ: found / (found + missed / 2 + false / 2). IoU: mean over those found, and over everyone. Tiny people, and
+passers-by behind the scenes, count neither as missed nor, when found, as false. What matting makes of the masks is measured by
+benchmarks/matting.py.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from scenes import composed
+from scenes import Picture, composed, counted
 from scipy.optimize import linear_sum_assignment
 
 from instmatt_core.compositing import overlay
 from instmatt_core.data.backgrounds import generate
 from instmatt_core.data.effects import photograph
 from instmatt_core.image import as_image, read_image, to_uint8, write_png
-from instmatt_core.instances import InstanceMattes
+from instmatt_core.instances import InstanceMattes, take
 from instmatt_core.pipeline import DETECTORS, Options
 
 SEED = 2026
@@ -41,10 +42,12 @@ class Score:
     seconds: float = 0.0
     views: list[tuple[float, np.ndarray]] = field(default_factory=list)  # how wrong, and what it looks like
 
-    def add(self, image: np.ndarray, truth: np.ndarray, detector: Callable) -> None:
+    def add(self, picture: Picture, detector: Callable) -> None:
+        truth = picture.alphas > 127
         started = time.process_time()
-        found = detector(as_image(image))
+        found = detector(as_image(picture.image))
         self.seconds += time.process_time() - started
+        found = take(found, torch.from_numpy(counted(found.masks.numpy() > 0.5, picture.elsewhere)))
         matrix = ious(found.masks.numpy() > 0.5, truth)
         rows, columns = linear_sum_assignment(-matrix)
         best = np.zeros(len(truth))
@@ -53,7 +56,7 @@ class Score:
         self.best += best.tolist()
         self.false += len(found) - int(hits.sum())
         wrong = float((1 - best * hits).sum() + len(found) - hits.sum())
-        self.views.append((wrong, side_by_side(image, truth, found)))
+        self.views.append((wrong, side_by_side(picture.image, truth, found)))
 
     def line(self) -> str:
         best = np.array(self.best)
@@ -83,14 +86,8 @@ def side_by_side(image: np.ndarray, truth: np.ndarray, found: object) -> np.ndar
     return np.concatenate(views, 1)
 
 
-def scenes(caches: list[Path], count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """``count`` scenes of people kept aside, with masks."""
-    for image, alphas in composed(caches, count, SEED):
-        yield image, alphas > 127
-
-
-def photographs(folder: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Photographs with labelme polygons. Shapes of one group are one person; what is hardly visible does not count."""
+def photographs(folder: Path) -> Iterator[Picture]:
+    """Photographs with labelme polygons. Shapes of one group are one person; who is hardly visible need not be found."""
     for path in sorted(folder.glob("*.json")):
         data = json.loads(path.read_text(encoding="utf-8"))
         image = to_uint8(read_image(path.with_suffix(".jpg")))
@@ -99,21 +96,24 @@ def photographs(folder: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
             if shape["label"] == "person":
                 key = f"group {shape['group_id']}" if shape.get("group_id") is not None else number
                 mask = people.setdefault(key, np.zeros(image.shape[:2], np.uint8))
-                cv2.fillPoly(mask, [np.round(shape["points"]).astype(np.int32)], 1)
-        masks = np.stack(list(people.values())).astype(bool)
-        yield image, masks[masks.mean((1, 2)) > 0.005]
+                cv2.fillPoly(mask, [np.round(shape["points"]).astype(np.int32)], 255)
+        masks = np.stack(list(people.values()))
+        large = (masks > 0).mean((1, 2)) > 0.005
+        yield Picture(image, masks[large], (masks[~large] > 0).any(0))
 
 
-def nobody(folder: Path | None, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def nobody(folder: Path | None, count: int) -> Iterator[Picture]:
     """Pictures without people: those of a folder, then generated ones."""
     files = sorted(p for p in folder.iterdir() if p.is_file()) if folder else []
     for path in files:
-        image = to_uint8(read_image(path))
-        yield image, np.zeros((0, *image.shape[:2]), bool)
+        yield without_people(to_uint8(read_image(path)))
     for index in range(len(files), count):
         rng = np.random.default_rng([2026, index])
-        image = (photograph(generate((640, 960), rng), rng) * 255).round().astype(np.uint8)
-        yield image, np.zeros((0, *image.shape[:2]), bool)
+        yield without_people((photograph(generate((640, 960), rng), rng) * 255).round().astype(np.uint8))
+
+
+def without_people(image: np.ndarray) -> Picture:
+    return Picture(image, np.zeros((0, *image.shape[:2]), np.uint8), np.zeros(image.shape[:2], bool))
 
 
 def sheet(path: Path, views: list[np.ndarray]) -> None:
@@ -134,14 +134,14 @@ def main() -> None:
     parser.add_argument("--detectors", nargs="+", default=["blazepose", "people", "ensemble"])
     parser.add_argument("--sheet", type=Path, help="contact sheet of the worst twenty scenes, of the last detector")
     options = parser.parse_args()
-    sets = {"scenes": lambda: scenes(options.caches, options.scenes), "nobody": lambda: nobody(options.empty, 50)}
+    sets = {"scenes": lambda: composed(options.caches, options.scenes, SEED), "nobody": lambda: nobody(options.empty, 50)}
     if options.photos:
         sets["photos"] = lambda: photographs(options.photos)
     for name, pictures in sets.items():
         for key in options.detectors:
             detector, score = DETECTORS[key](Options(torch.device("cpu"))), Score()
-            for image, truth in pictures():
-                score.add(image, truth, detector)
+            for picture in pictures():
+                score.add(picture, detector)
             print(f"{name:7} {key:10} {score.line()}", flush=True)
             if name == "photos":
                 print("        each person:", [round(v, 3) for v in score.best])

@@ -54,12 +54,12 @@ class Composer:
 
     Args:
         folders: caches written by :func:`instmatt_core.data.cutouts.prepare`. One may also hold ``things/NAME.png``, RGBA cut-outs
-            of what is not a person, and ``backgrounds`` alone.
+            of what is not a person, ``backgrounds`` alone, or ``people`` alone, drawn ones.
         size: height and width of the scenes.
         seed: chooses another series of scenes.
         kept_aside: compose from the people kept aside for measuring instead of all others.
         real: share of scenes that start from a photograph as it is, with the person who is in it.
-        crowded: names of those folders whose photographs may show passers-by without a matte.
+        crowded: names of those folders, or single photographs, that may show passers-by without a matte.
         hard: share of scenes in which people are hard to find or to tell apart, or in which there are only things. With any, some people
             of all scenes sit or have dark legs, and some scenes are dark below.
         backgrounds: folder of further pictures without people, or None.
@@ -83,6 +83,7 @@ class Composer:
         self.people = [group for group in files if group]
         if not self.people:
             raise ImageError(f"{', '.join(map(str, folders))}: no cut-outs of people; prepare the source folders first")
+        self.photographed = [group for group in self.people if (group[0].parent.parent / "photos").exists()]
         self.things = [group for group in (self._kept([f], "things/*.png") for f in folders) if group]
         self.pictures = [p for p in self._kept(folders, "backgrounds/*.jpg") if not (p.parent.parent / "people").exists()]
         # every photograph's background may appear when training; its person stays unseen. Measuring keeps to its own.
@@ -102,7 +103,7 @@ class Composer:
             unsure |= crowded
             layers += self._hard_crowd(count, rng) if count else [self._thing(rng)] if self.things else []
             count = 0
-        elif rng.random() < self.real:
+        elif rng.random() < self.real * bool(self.photographed):
             background, own, unsure = self._photograph(rng)
             layers.append(own)
             count = int(rng.choice((0, 1, 2), p=(0.6, 0.25, 0.15)))
@@ -132,11 +133,11 @@ class Composer:
         return generate(self.size, rng), False
 
     def _is_crowded(self, path: Path) -> bool:
-        return path.parent.parent.name in self.crowded
+        return bool(self.crowded & {path.parent.parent.name, path.stem})
 
     def _photograph(self, rng: Generator) -> tuple[np.ndarray, Layer, np.ndarray]:
         """A photograph fitted into the scene, over a blurred copy of itself where it does not reach; its person as a layer."""
-        path = self._pick(rng)
+        path = self._pick(rng, self.photographed)
         path = path.parent.parent / "photos" / path.name
         image, alpha = read_rgb(path.with_suffix(".jpg")), read_rgb(path)[..., 0]
         if rng.random() < 0.5:
@@ -154,10 +155,10 @@ class Composer:
         scene = scene + around * (1 - inside[..., None])
         return scene, Layer(scene.copy(), matte, (0, 0)), (inside > 0) & (matte < 0.5) & self._is_crowded(path)
 
-    def _pick(self, rng: Generator) -> Path:
+    def _pick(self, rng: Generator, groups: list[list[Path]]) -> Path:
         """Any person of any folder; small folders count for more than their size."""
-        weights = np.sqrt([len(group) for group in self.people])
-        group = self.people[rng.choice(len(self.people), p=weights / weights.sum())]
+        weights = np.sqrt([len(group) for group in groups])
+        group = groups[rng.choice(len(groups), p=weights / weights.sum())]
         return group[rng.integers(len(group))]
 
     def _crowd(self, count: int, rng: Generator) -> list[Layer]:
@@ -214,7 +215,7 @@ class Composer:
 
     def _person(self, height: float, rng: Generator, lying: bool = False) -> tuple[np.ndarray, np.ndarray, bool]:
         """Colour, alpha, and whether the person is whole: someone about ``height`` px high, turned, sheared, cropped, recoloured."""
-        rgba = read_rgba(self._pick(rng))
+        rgba = read_rgba(self._pick(rng, self.people))
         slender = rgba.shape[0] > 1.8 * rgba.shape[1]  # a standing person, not a portrait
         whole = True
         if self.hard and slender and rng.random() < 0.3:
@@ -227,6 +228,8 @@ class Composer:
             rgba, whole, height = rgba[: max(16, int(share * len(rgba)))], False, height * max(share, 0.3) * rng.uniform(0.8, 1.4)
         elif slender and rng.random() < 0.3:
             rgba = shorten_legs(rgba, rng)
+        elif self.hard and not slender and is_whole(rgba):  # sits, squats
+            height *= rng.uniform(0.55, 1)
         elif not slender:
             whole, height = False, height * rng.uniform(0.4, 0.9)
         if self.hard and slender and whole and rng.random() < 0.25:
@@ -261,6 +264,11 @@ class Composer:
         colour, alpha = _warp(rgba, step, step * np.exp(rng.normal(0, 0.15)), rng.normal(0, 15), rng)
         corner = (rng.uniform(-0.3, 0.9) * self.size[0], rng.uniform(-0.2, 0.9) * self.size[1])
         return Layer(colour, alpha, (int(corner[0]), int(corner[1])), person=False)
+
+
+def is_whole(rgba: np.ndarray) -> bool:
+    """Whether a cut-out ends in feet rather than at its photograph's border."""
+    return bool((rgba[-1, :, 3] > 127).mean() < 0.4)
 
 
 def dark_legs(rgba: np.ndarray, rng: Generator) -> np.ndarray:
