@@ -153,6 +153,34 @@ def test_things_are_not_people(cutouts: Path, things: Path, monkeypatch: pytest.
     assert shown > 10
 
 
+def test_drawn_people_join_the_scenes_but_are_no_photographs(cutouts: Path, tmp_path: Path) -> None:
+    (tmp_path / "people").mkdir()
+    sitting = np.full((60, 60, 4), (0, 255, 0, 255), np.uint8)
+    sitting[-5:, 20:] = 0
+    for i in range(20):
+        cv2.imwrite(str(tmp_path / "people" / f"drawn{i}.png"), sitting)
+    photographs = Composer([cutouts, tmp_path], SIZE, real=1)
+    assert all(cutouts in path.parents for group in photographs.photographed for path in group)
+    assert [photographs[index].image.shape for index in range(20)] == 20 * [(*SIZE, 3)]
+    drawn = Composer([tmp_path], SIZE, real=1, hard=0.2)
+    assert max(len(drawn[index].alphas) for index in range(20)) >= 3
+
+
+def test_who_ends_in_feet_is_whole() -> None:
+    sitting = np.full((60, 60, 4), 255, np.uint8)
+    assert not synthesis.is_whole(sitting)
+    sitting[-1, 20:] = 0
+    assert synthesis.is_whole(sitting)
+
+
+def test_passers_by_of_a_folder_or_of_single_photographs(cutouts: Path) -> None:
+    everywhere, nowhere, somewhere = (Composer([cutouts], SIZE, crowded=crowded) for crowded in ([cutouts.name], [], ["p3", "p5"]))
+    shares = [np.array([composer[i].unsure.mean() for i in range(60)]) for composer in (everywhere, nowhere, somewhere)]
+    assert not shares[1].any()
+    assert 0 < np.count_nonzero(shares[2]) < np.count_nonzero(shares[0])
+    assert (shares[2][shares[2] > 0] == shares[0][shares[2] > 0]).all()
+
+
 def test_dark_legs_and_light_from_above() -> None:
     rng = np.random.default_rng(0)
     legs = synthesis.dark_legs(np.full((100, 20, 4), 200, np.uint8), rng)
