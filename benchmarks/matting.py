@@ -34,6 +34,11 @@ def spoiled(alphas: np.ndarray, number: int) -> InstanceMasks:
     return InstanceMasks.from_masks(masks)
 
 
+def found(masks: InstanceMasks, elsewhere: np.ndarray) -> InstanceMasks:
+    """Of what a detector found, those who count."""
+    return take(masks, torch.from_numpy(counted(masks.masks.numpy() > 0.5, elsewhere)))
+
+
 def system_of(text: str) -> tuple[str, object]:
     name, _, file = text.partition("=")
     if not file:
@@ -59,8 +64,7 @@ def main() -> None:
         seconds = dict.fromkeys(systems, 0.0)
         for number, scene in enumerate(composed(options.caches, options.scenes, SEED, somebody=True)):
             image, truth = as_image(scene.image), scene.alphas
-            masks = spoiled(truth, number) if detector is None else detector(image)
-            masks = take(masks, torch.from_numpy(counted(masks.masks.numpy() > 0.5, scene.elsewhere)))
+            masks = spoiled(truth, number) if detector is None else found(detector(image), scene.elsewhere)
             for name, system in systems.items():
                 started = time.process_time()
                 alphas = system(image, masks)  # type: ignore[operator]

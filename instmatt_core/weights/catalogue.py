@@ -117,8 +117,8 @@ _ENTRIES = (
         parameters=4_566_756,
         trained_on="scenes of Clothing Co-Parsing street photographs, machine-made portraits and things; docs/people.md",
         figures="200 composed scenes of kept-aside people: RQ 92.0, recall 91.6%; docs/people.md",
-        size=9_158_616,
-        sha256="2dc6d208e05044c9ad802a2012276d0b0043f5d02a515dec8e4f3d92c8e60cce",
+        size=9_158_632,
+        sha256="9768893c59c726c0badd5b02f4a92720b531d7eebfd1f0aa3b288850404a1ba7",
     ),
     Weights(
         name="instmatt-compact",
