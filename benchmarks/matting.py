@@ -19,7 +19,7 @@ from scenes import composed, counted
 
 from instmatt_core.compositing import over
 from instmatt_core.image import as_image, write_png
-from instmatt_core.instances import InstanceMasks, take
+from instmatt_core.instances import InstanceMasks
 from instmatt_core.metrics import IMQ
 from instmatt_core.pipeline import DETECTORS, MATTING, Options
 from instmatt_core.training.spoil import spoil
@@ -32,11 +32,6 @@ def spoiled(alphas: np.ndarray, number: int) -> InstanceMasks:
     """A spoiled mask of everyone."""
     masks = torch.from_numpy(spoil(alphas, np.random.default_rng([SEED, number]), leave_out=0)).float()
     return InstanceMasks.from_masks(masks)
-
-
-def found(masks: InstanceMasks, elsewhere: np.ndarray) -> InstanceMasks:
-    """Of what a detector found, those who count."""
-    return take(masks, torch.from_numpy(counted(masks.masks.numpy() > 0.5, elsewhere)))
 
 
 def system_of(text: str) -> tuple[str, object]:
@@ -64,7 +59,7 @@ def main() -> None:
         seconds = dict.fromkeys(systems, 0.0)
         for number, scene in enumerate(composed(options.caches, options.scenes, SEED, somebody=True)):
             image, truth = as_image(scene.image), scene.alphas
-            masks = spoiled(truth, number) if detector is None else found(detector(image), scene.elsewhere)
+            masks = spoiled(truth, number) if detector is None else counted(detector(image), scene.elsewhere)
             for name, system in systems.items():
                 started = time.process_time()
                 alphas = system(image, masks)  # type: ignore[operator]

@@ -27,7 +27,7 @@ from instmatt_core.compositing import overlay
 from instmatt_core.data.backgrounds import generate
 from instmatt_core.data.effects import photograph
 from instmatt_core.image import as_image, read_image, to_uint8, write_png
-from instmatt_core.instances import InstanceMattes, take
+from instmatt_core.instances import InstanceMattes
 from instmatt_core.pipeline import DETECTORS, Options
 
 SEED = 2026
@@ -47,7 +47,7 @@ class Score:
         started = time.process_time()
         found = detector(as_image(picture.image))
         self.seconds += time.process_time() - started
-        found = take(found, torch.from_numpy(counted(found.masks.numpy() > 0.5, picture.elsewhere)))
+        found = counted(found, picture.elsewhere)
         matrix = ious(found.masks.numpy() > 0.5, truth)
         rows, columns = linear_sum_assignment(-matrix)
         best = np.zeros(len(truth))

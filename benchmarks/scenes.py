@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from instmatt_core.data.synthesis import Composer
+from instmatt_core.instances import InstanceMasks, take
 
 SIZES = ((640, 960), (800, 800), (960, 640), (720, 1280))  # height, width
 VISIBLE = 0.002  # of the picture; who covers less need not be found
@@ -48,6 +50,7 @@ def composed(caches: list[Path], count: int, seed: int, *, somebody: bool = Fals
             yield Picture(scene.image, scene.alphas[large], scene.unsure | masks[~large].any(0))
 
 
-def counted(found: np.ndarray, elsewhere: np.ndarray) -> np.ndarray:
-    """Which of the masks found, ``(K, H, W)`` bool, count: ``(K,)``. Whose mask fits somebody's to an IoU of 0.5 always does."""
-    return np.array([(mask & elsewhere).sum() <= LEFT_OUT * mask.sum() for mask in found], bool)
+def counted(found: InstanceMasks, elsewhere: np.ndarray) -> InstanceMasks:
+    """Of what a detector found, those who count. Whose mask fits somebody's to an IoU of 0.5 always does."""
+    masks = found.masks.numpy() > 0.5
+    return take(found, torch.tensor([bool((mask & elsewhere).sum() <= LEFT_OUT * mask.sum()) for mask in masks], dtype=torch.bool))

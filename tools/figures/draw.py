@@ -40,7 +40,7 @@ def drawn(mesh: trimesh.Trimesh, places: np.ndarray, picture: np.ndarray, rng: G
     width, height = (int(length / step) // OVER for length in high - low)
     x = low[0] + (np.arange(width * OVER) + 0.5) * step
     z = high[1] - (np.arange(height * OVER) + 0.5) * step
-    rays = np.stack((*np.broadcast_arrays(x[None], np.array(distance), z[:, None]),), -1).reshape(-1, 3)
+    rays = np.stack(np.broadcast_arrays(x[None], distance, z[:, None]), -1).reshape(-1, 3)
     rays = rays / np.linalg.norm(rays, axis=1, keepdims=True)
     scene = RayMeshIntersector(mesh)
     hits, ray, triangle = scene.intersects_location(np.broadcast_to(centre - [0, distance, 0], rays.shape), rays, multiple_hits=False)

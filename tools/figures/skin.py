@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from body import SIDES, Body, Model
 
-ARM, LEG = ("upperarm01", "lowerarm01", "wrist"), ("upperleg01", "lowerleg01", "foot")
+ARM, LEG = ("upperarm01", "lowerarm01", "wrist", "finger"), ("upperleg01", "lowerleg01", "foot")  # upper part, the lower one's joints
 EYES, SHOULDERS, HIPS = (2, 5), (11, 12), (23, 24)  # BlazePose's landmarks, left and right
 ARM_MARKS, LEG_MARKS = (11, 13, 15), (23, 25, 27)  # of the left; the right one's follow each
 HAIR_UP, HAIR_DOWN = 0.055, 0.16  # m above the eyes where the hair starts in front, below them where it ends behind
@@ -27,26 +27,25 @@ class Skin:
     """
 
     def __init__(self, model: Model, body: Body, landmarks: np.ndarray, rgba: np.ndarray):
-        self.flat = {name: joint[[0, 2]] * [1, -1] for name, joint in body.bones.items()}  # as seen from the front, y down
+        joints = {name: joint[[0, 2]] * [1, -1] for name, joint in body.bones.items()}  # as seen from the front, y down
+        flat = _with_one(body.vertices[:, [0, 2]] * [1, -1])
         self.on_head = self._share(model, ("neck01", "head"))
         self.on_hands = self._share(model, ("wrist", "finger"))
-        vertices = body.vertices[:, [0, 2]] * [1, -1]
-        corners = np.array([self.flat[bone + side] for bone in ("upperarm01", "upperleg01") for _, side in SIDES])
+        corners = np.array([joints[bone + side] for bone in ("upperarm01", "upperleg01") for _, side in SIDES])
         marks = landmarks[[*SHOULDERS, *HIPS]]
         size = np.linalg.norm(marks[:2].mean(0) - marks[2:].mean(0)) / np.linalg.norm(corners[:2].mean(0) - corners[2:].mean(0))
         trunk = np.linalg.lstsq(_with_one(corners), marks, rcond=None)[0]
 
-        eyes, eye_marks = (self.flat["eye.L"] + self.flat["eye.R"]) / 2, landmarks[list(EYES)].mean(0)
+        eyes, eye_marks = (joints["eye.L"] + joints["eye.R"]) / 2, landmarks[list(EYES)].mean(0)
         neck, neck_marks = corners[:2].mean(0), marks[:2].mean(0)
         head = _limb(neck, eyes, neck_marks, eye_marks, float(np.linalg.norm(eye_marks - neck_marks) / np.linalg.norm(eyes - neck)))
-        places = np.einsum("v,vc->vc", 1 - self.on_head, _with_one(vertices) @ trunk) + self.on_head[:, None] * (_with_one(vertices) @ head)
+        places = flat @ trunk + self.on_head[:, None] * (flat @ (head - trunk))
         for number, (_, side) in enumerate(SIDES):
             for bones, points in ((ARM, ARM_MARKS), (LEG, LEG_MARKS)):
-                for i, moved in enumerate(((bones[0],), bones[1:])):
-                    share = self._share(model, tuple(b + side for b in moved) + (("finger",) if bones is ARM and i else ()), side)
-                    a, b = (self.flat[bone + side] for bone in bones[i : i + 2])
-                    limb = _limb(a, b, *(landmarks[point + number] for point in points[i : i + 2]), size)
-                    places += share[:, None] * (_with_one(vertices) @ limb - _with_one(vertices) @ trunk)
+                for i, moved in enumerate((bones[:1], bones[1:])):
+                    start, end = (joints[bone + side] for bone in bones[i : i + 2])
+                    limb = _limb(start, end, *(landmarks[point + number] for point in points[i : i + 2]), size)
+                    places += self._share(model, moved, side)[:, None] * (flat @ (limb - trunk))
 
         level = body.bones["eye.L"][2]
         height = body.vertices[:, 2] - level
