@@ -1,6 +1,7 @@
-"""People detectors measured side by side: composed scenes of people kept aside, photographs with polygons, no people at all.
+"""People detectors measured side by side: composed scenes and large groups of people kept aside, photographs
+with polygons, no people at all.
 
-    python benchmarks/people_detector.py CACHE... [--photos FOLDER] [--empty FOLDER] [--scenes 200] [--sheet worst.png]
+    python benchmarks/people_detector.py CACHE... [--photos FOLDER] [--empty FOLDER] [--scenes 200] [--groups 60] [--sheet worst.png]
 
 CACHE: folders of cut-outs as ``instmatt data compose`` and ``instmatt train`` keep them. Recall: share of people found with a mask
 of IoU 0.5 or more. RQ: found / (found + missed / 2 + false / 2). IoU: mean over those found, and over everyone. Tiny people, and
@@ -20,7 +21,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from scenes import Picture, composed, counted
+from scenes import Picture, composed, counted, groups
 from scipy.optimize import linear_sum_assignment
 
 from instmatt_core.compositing import overlay
@@ -109,7 +110,8 @@ def nobody(folder: Path | None, count: int) -> Iterator[Picture]:
         yield without_people(to_uint8(read_image(path)))
     for index in range(len(files), count):
         rng = np.random.default_rng([2026, index])
-        yield without_people((photograph(generate((640, 960), rng), rng) * 255).round().astype(np.uint8))
+        image, _ = photograph(generate((640, 960), rng), np.empty((0, 640, 960), np.float32), rng)
+        yield without_people((image * 255).round().astype(np.uint8))
 
 
 def without_people(image: np.ndarray) -> Picture:
@@ -131,10 +133,12 @@ def main() -> None:
     parser.add_argument("--photos", type=Path)
     parser.add_argument("--empty", type=Path, help="pictures without people")
     parser.add_argument("--scenes", type=int, default=200)
+    parser.add_argument("--groups", type=int, default=60, help="scenes of large groups, of small people")
     parser.add_argument("--detectors", nargs="+", default=["blazepose", "people", "ensemble"])
     parser.add_argument("--sheet", type=Path, help="contact sheet of the worst twenty scenes, of the last detector")
     options = parser.parse_args()
     sets = {"scenes": lambda: composed(options.caches, options.scenes, SEED), "nobody": lambda: nobody(options.empty, 50)}
+    sets["groups"] = lambda: groups(options.caches, options.groups, SEED)
     if options.photos:
         sets["photos"] = lambda: photographs(options.photos)
     for name, pictures in sets.items():

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from instmatt_core.data.synthesis import Composer
+from instmatt_core.data.synthesis import Composer, Layer
 from instmatt_core.instances import InstanceMasks, take
 
 SIZES = ((640, 960), (800, 800), (960, 640), (720, 1280))  # height, width
+GROUP_SIZES = ((960, 1280), (720, 1280), (1280, 960))
 VISIBLE = 0.002  # of the picture; who covers less need not be found
 LEFT_OUT = 0.5  # of what is found; who lies so far where nobody need be found does not count
 # street photographs kept aside in whose backgrounds people can be seen: all of them were looked through
@@ -48,6 +49,35 @@ def composed(caches: list[Path], count: int, seed: int, *, somebody: bool = Fals
         if large.any() or not somebody:
             found += 1
             yield Picture(scene.image, scene.alphas[large], scene.unsure | masks[~large].any(0))
+
+
+class Groups(Composer):
+    """Scenes of six to fifteen people in one to three rows, each 7 to 25% of the picture's height: a large group, or far away."""
+
+    def _crowd(self, count: int, rng: np.random.Generator) -> list[Layer]:
+        height, width = self.size
+        count = int(rng.integers(6, 16))
+        rows = 1 if count < 9 else int(rng.integers(1, 4))
+        share = np.exp(rng.uniform(np.log(0.07), np.log(0.25)))
+        each = -(-count // rows)
+        step = 0.35 * share * height * rng.uniform(0.8, 1.6)
+        left, ground = max(0.02 * width, rng.uniform(0.1, 0.5) * (width - each * step)), rng.uniform(0.5, 0.95)
+        layers = []
+        for row in range(rows):
+            for place in range(each):
+                colour, alpha, _ = self._person(share * np.exp(rng.normal(0, 0.07)) * height, rng)
+                foot = (ground - 0.35 * share * (rows - 1 - row) + rng.normal(0, 0.01)) * height
+                x = left + step * (place + 0.5 * (row % 2)) * rng.uniform(0.95, 1.05)
+                layers.append(Layer(colour, alpha, (int(foot - alpha.shape[0]), int(x - alpha.shape[1] / 2))))
+        return layers
+
+
+def groups(caches: list[Path], count: int, seed: int) -> Iterator[Picture]:
+    """``count`` pictures of :class:`Groups`."""
+    composers = [Groups(caches, size, seed=seed, kept_aside=True, crowded=PASSERS_BY.split()) for size in GROUP_SIZES]
+    for index in range(count):
+        scene = composers[index % len(composers)][index]
+        yield Picture(scene.image, scene.alphas, scene.unsure)
 
 
 def counted(found: InstanceMasks, elsewhere: np.ndarray) -> InstanceMasks:

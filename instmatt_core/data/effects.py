@@ -40,7 +40,7 @@ def cast(image: np.ndarray, rng: Generator) -> np.ndarray:
 
 
 def blur(image: np.ndarray, rng: Generator) -> np.ndarray:
-    """Out of focus, or moved."""
+    """Out of focus, or moved: a picture, or any number of channels, all alike."""
     if rng.random() < 0.7:
         return cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.8))
     length = int(rng.integers(3, 8))
@@ -70,12 +70,16 @@ def jpeg(image: np.ndarray, rng: Generator) -> np.ndarray:
     return decoded[..., ::-1].astype(np.float32) / 255
 
 
-def photograph(image: np.ndarray, rng: Generator) -> np.ndarray:
-    """A random chain of the above, as a phone in any light would make it."""
+def photograph(image: np.ndarray, alphas: np.ndarray, rng: Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A random chain of the above, as a phone in any light would make it; of what blurs the picture, alphas ``(K, H, W)`` blur, too."""
     chain = ((recolour, 0.6), (darken, 0.3), (cast, 0.3), (blur, 0.2), (grain, 0.4), (jpeg, 0.5))
     for effect, probability in chain:
         if rng.random() < probability:
-            image = effect(image, rng)
+            if effect is blur:
+                both = blur(np.dstack((image, *alphas)), rng)
+                image, alphas = both[..., :3], both[..., 3:].transpose(2, 0, 1)
+            else:
+                image = effect(np.ascontiguousarray(image), rng)
     if rng.random() < 0.05:
         image = np.repeat(image.mean(2, keepdims=True), 3, 2)
-    return np.ascontiguousarray(image, dtype=np.float32)
+    return np.ascontiguousarray(image, dtype=np.float32), np.ascontiguousarray(alphas)

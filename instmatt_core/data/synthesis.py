@@ -119,7 +119,8 @@ class Composer:
             unsure[layer_slices(layer, self.size)[0]] &= cut(layer, self.size)[1] < 0.5
         if self.hard and rng.random() < 0.25:
             image = dim_below(image, rng)
-        return Scene((photograph(image, rng) * 255).round().astype(np.uint8), to_uint8(true_alphas(layers, self.size)), unsure)
+        image, alphas = photograph(image, true_alphas(layers, self.size), rng)
+        return Scene(to_uint8(image), to_uint8(alphas), unsure)
 
     def _background(self, rng: Generator, nobody: bool = False) -> tuple[np.ndarray, bool]:
         """A background, and whether there may be passers-by; with ``nobody``, more often a picture of things."""
@@ -355,7 +356,10 @@ def _warp(rgba: np.ndarray, step_y: float, step_x: float, angle: float, rng: Gen
     warped = cv2.warpAffine(premultiplied, np.hstack((linear, -low[:, None])), size, flags=cv2.INTER_LINEAR)
     alpha = warped[..., 3].clip(0, 1)
     colour = recolour((warped[..., :3] / np.maximum(alpha[..., None], 1e-3)).clip(0, 1), rng)
-    return (blur(colour, rng) if rng.random() < 0.1 else colour), alpha
+    if rng.random() < 0.1:
+        soft = blur(np.dstack((colour * alpha[..., None], alpha)), rng)
+        colour, alpha = (soft[..., :3] / np.maximum(soft[..., 3:], 1e-3)).clip(0, 1), soft[..., 3].clip(0, 1)
+    return colour, alpha
 
 
 def layer_slices(layer: Layer, size: tuple[int, int]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
@@ -410,5 +414,5 @@ def visible(layers: list[Layer], size: tuple[int, int]) -> list[Layer]:
             return layers
 
 
-def to_uint8(alphas: np.ndarray) -> np.ndarray:
-    return (alphas * 255).round().astype(np.uint8)
+def to_uint8(values: np.ndarray) -> np.ndarray:
+    return (values * 255).round().astype(np.uint8)

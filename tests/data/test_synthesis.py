@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from instmatt_core.cli.main import main
-from instmatt_core.data import memory, synthesis
+from instmatt_core.data import effects, memory, synthesis
 from instmatt_core.data.cutouts import is_kept_aside
 from instmatt_core.data.synthesis import Composer, Layer, lay, true_alphas, visible
 from instmatt_core.errors import ImageError
@@ -63,6 +63,19 @@ def test_true_alphas_explain_the_picture() -> None:
         colour[y, x] = layer.colour[v, u]
         expected += alpha[..., None] * colour
     np.testing.assert_allclose(image, expected, atol=1e-5)
+
+
+def test_what_blurs_a_picture_blurs_its_alphas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A white disc on black, blurred in every way: its alpha stays what the picture shows."""
+    disc = (np.hypot(*(np.indices(SIZE) - 30)) < 15).astype(np.float32)
+    for effect in ("recolour", "darken", "cast", "grain", "jpeg"):
+        monkeypatch.setattr(effects, effect, lambda image, rng: image)
+    blurred = 0
+    for seed in range(60):
+        image, (alpha,) = effects.photograph(np.dstack([disc] * 3), disc[None], np.random.default_rng(seed))
+        np.testing.assert_allclose(image, np.dstack([alpha] * 3), atol=1e-6)
+        blurred += bool(((alpha > 0.1) & (alpha < 0.9)).any())
+    assert 5 < blurred < 30
 
 
 def test_who_is_hidden_is_left_out() -> None:
@@ -137,7 +150,7 @@ def test_hard_scenes_are_well_formed_and_the_same_by_number(cutouts: Path, thing
 
 def test_things_are_not_people(cutouts: Path, things: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is drawn from a folder of things shows in the picture and in nobody's alpha; some are kept aside, too."""
-    monkeypatch.setattr(synthesis, "photograph", lambda image, rng: image)
+    monkeypatch.setattr(synthesis, "photograph", lambda image, alphas, rng: (image, alphas))
     monkeypatch.setattr(synthesis, "recolour", lambda image, rng: image)
     train, aside = (Composer([cutouts, things], SIZE, hard=1, kept_aside=k) for k in (False, True))
     used = [[p.stem for p in composer.things[0] + composer.pictures] for composer in (train, aside)]

@@ -22,11 +22,14 @@ FIRST_SCORE = 0.15  # what deserves a second look
 FIRST_SHARE = 0.4  # of the first look's mask in the result
 LEAST_AREA = 24  # px of a mask as the network draws it
 SAME = 0.5  # share of the smaller mask's area above which two masks are of one person
+SMALL = 0.2  # of the picture's longer side: where somebody is no larger, parts of the picture are looked at by themselves
+PARTS, PART = 3, 0.45  # so many rows and columns of parts, each this share of the picture's height and width
+EDGE = 4  # px; a mask so near to where a part is cut off is taken for a piece of somebody
 
 
 @dataclass(frozen=True)
 class Found:
-    """People in some picture, surest first: ``masks (K, h, w)`` in [0, 1] at half its size, ``scores (K,)``."""
+    """People in some picture, surest first: ``masks (K, h, w)`` in [0, 1], ``scores (K,)``."""
 
     masks: Tensor
     scores: Tensor
@@ -59,17 +62,40 @@ class People:
         size = (image.shape[1], image.shape[2])
         working = fit(size, WORKING_SIDE)
         picture = resize(image, working)
-        found = self.look(picture, SIDE)
-        progress(0.4)
-        masks, scores = self.look_again(picture, Found(resize(found.masks, working), found.scores), progress)
+        found = self.look_everywhere(picture, progress)
+        masks, scores = self.look_again(picture, found, progress)
         sure = scores >= self.min_score
         masks, scores = resize(share(masks[sure]), size).clamp(0, 1), scores[sure]  # rounding
         keep = (masks > 0.5).flatten(1).any(1)
         progress(1.0)
         return left_to_right(InstanceMasks(masks[keep], mask_boxes(masks[keep]), scores[keep]))
 
+    def look_everywhere(self, image: Tensor, progress: Callable[[float], None]) -> Found:
+        """People in a picture ``(3, h, w)``, masks of its size: of the whole, and where somebody is small, of overlapping parts, too."""
+        size = (image.shape[1], image.shape[2])
+        found = self.look(image, SIDE)
+        found = Found(resize(found.masks, size), found.scores)
+        progress(0.1)
+        if not is_small(found.masks[found.scores >= self.min_score], size).any():
+            return found
+        parts = [(rows, columns) for rows in spans(size[0]) for columns in spans(size[1])]
+        for i, part in enumerate(parts):
+            near = self.look(image[:, part[0], part[1]], SIDE)
+            masks = torch.zeros(len(near.masks), *size)
+            masks[:, part[0], part[1]] = resize(near.masks, (part[0].stop - part[0].start, part[1].stop - part[1].start))
+            good = is_small(masks, size) & ~is_cut(masks, part)
+            found = self._merged(found, Found(masks[good], near.scores[good]))
+            progress(0.1 + 0.3 * (i + 1) / len(parts))
+        return found
+
+    def _merged(self, one: Found, other: Found) -> Found:
+        masks, scores = torch.cat((one.masks, other.masks)), torch.cat((one.scores, other.scores))
+        order = scores.argsort(descending=True)
+        kept = distinct((masks[order, ::2, ::2] > 0.5).float().flatten(1))[: self.max_people]
+        return Found(masks[order[kept]], scores[order[kept]])
+
     def look(self, image: Tensor, side: int) -> Found:
-        """People in a picture ``(3, h, w)``, seen with its longer side at ``side`` px."""
+        """People in a picture ``(3, h, w)``, seen with its longer side at ``side`` px; masks of half that size."""
         x = resize(image, _network_size(image, side))[None].to(self.device)
         with torch.inference_mode():
             centres, weights, features, _ = self.network(x.contiguous(memory_format=torch.channels_last))
@@ -111,6 +137,27 @@ class People:
                 masks[i, rows, columns] = drawn
             progress(0.4 + 0.5 * (i + 1) / len(masks))
         return masks, scores
+
+
+def is_small(masks: Tensor, size: tuple[int, int]) -> Tensor:
+    """Whose box, of masks ``(K, H, W)`` in a picture of that ``size``, is at most :data:`SMALL` long: ``(K,)`` bool."""
+    boxes = mask_boxes(masks)
+    return (boxes[:, 2:] - boxes[:, :2]).amax(1) <= SMALL * max(size)
+
+
+def is_cut(masks: Tensor, part: tuple[slice, slice]) -> Tensor:
+    """Who, of masks ``(K, H, W)``, reaches to where a ``part`` (rows, columns) of the picture ends, but not the picture: ``(K,)`` bool."""
+    boxes, (rows, columns) = mask_boxes(masks), part
+    height, width = masks.shape[1:]
+    low = torch.tensor([c.start + EDGE if c.start > 0 else -1 for c in (columns, rows)])
+    high = torch.tensor([c.stop - EDGE if c.stop < n else n + 1 for c, n in ((columns, width), (rows, height))])
+    return ((boxes[:, :2] < low) | (boxes[:, 2:] > high)).any(1)
+
+
+def spans(length: int) -> list[slice]:
+    """The overlapping :data:`PARTS` of a side of ``length`` px."""
+    side = max(1, round(PART * length))
+    return [slice(start, start + side) for start in (round(i * (length - side) / (PARTS - 1)) for i in range(PARTS))]
 
 
 def distinct(inside: Tensor) -> list[int]:
