@@ -157,6 +157,19 @@ def mask_boxes(masks: Tensor, threshold: float = 0.5) -> Tensor:
     return boxes
 
 
+def around(box: Tensor, size: tuple[int, int], share: float, least: float = 0) -> tuple[slice, slice]:
+    """Rows and columns of a box (x0, y0, x1, y1) px and its surroundings in a picture of ``size`` (height, width).
+
+    Args:
+        share: how wide the surroundings are on every side, as a share of the box's longer side.
+        least: how many px at least.
+    """
+    x0, y0, x1, y1 = box.tolist()
+    margin = max(least, share * max(x1 - x0, y1 - y0))
+    rows, columns = (slice(int(max(0, a - margin)), int(min(n, b + margin)) + 1) for a, b, n in ((y0, y1, size[0]), (x0, x1, size[1])))
+    return rows, columns
+
+
 def left_to_right(instances: Instances) -> Instances:
     """The same instances, ordered by the horizontal centre of gravity of their mask or matte."""
     maps = instances.masks if isinstance(instances, InstanceMasks) else instances.alphas

@@ -17,7 +17,7 @@ from .instances import InstanceMasks, InstanceMattes, mask_boxes, share
 from .progress import Progress, silent, stage
 
 COMPACT = "instmatt-compact"
-COMPACT_SIDE = 768  # px; the compact network has seen people of a few hundred px
+COMPACT_SIDE = 512  # px of a window round a person; the compact network has seen people of a few hundred px
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
-from instmatt_core.detect.people.detector import People, distinct
+from instmatt_core.detect.people import detector
+from instmatt_core.detect.people.detector import People, distinct, is_cut, is_small, spans
 from instmatt_core.detect.people.network import LAYERS, PeopleNetwork, draw_masks
+from instmatt_core.image import resize
 
 
 def test_network_shapes() -> None:
@@ -48,6 +51,38 @@ def test_views_and_parts_of_a_person_are_not_people() -> None:
     masks[0, :50] = masks[1, 5:52] = masks[2, 10:20] = masks[3, 45:90] = 1
     assert distinct(masks) == [0, 3]
     assert distinct(masks[:0]) == []
+
+
+def test_parts_of_a_picture_overlap_and_cover_it() -> None:
+    assert spans(100) == [slice(0, 45), slice(28, 73), slice(55, 100)]
+    for length in range(1, 50):
+        assert {i for part in spans(length) for i in range(part.start, part.stop)} == set(range(length))
+
+
+def test_who_is_cut_off_by_a_part_is_a_piece() -> None:
+    """The upper left part of a picture: its right and lower sides cut people, the picture's own sides do not."""
+    masks = torch.zeros(5, 100, 200)
+    masks[0, 10:20, 10:20] = masks[1, :20, :10] = masks[2, 10:20, 80:90] = masks[3, 30:45, 10:20] = 1
+    assert is_cut(masks[:4], (slice(0, 45), slice(0, 90))).tolist() == [False, False, True, True]
+    assert is_cut(masks[:4], (slice(0, 100), slice(5, 200))).tolist() == [False, True, False, False]
+    masks[4, :45, :10] = 1
+    assert is_small(masks, (100, 200)).tolist() == [True, True, True, True, False]
+    assert is_small(masks[:0], (100, 200)).tolist() == []
+
+
+def test_small_people_are_found_in_parts(example: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixteen people a twelfth of the picture high: a look at the whole misses most of them."""
+    pair = resize(example, (60, 90))
+    picture = 0.4 + 0.2 * torch.linspace(0, 1, 1280).expand(3, 720, 1280).contiguous()
+    for y in (200, 400):
+        for x in (150, 400, 650, 900):
+            picture[:, y : y + 60, x : x + 90] = pair
+    people = People()(picture)
+    assert len(people) == 16
+    assert (people.masks.sum(0) <= 1.0001).all()
+    assert float(people.masks[:, 190:470, 140:1000].sum()) == pytest.approx(float(people.masks.sum()), rel=1e-3)
+    monkeypatch.setattr(detector, "SMALL", 0)
+    assert len(People()(picture)) < 12
 
 
 def test_two_people(example: torch.Tensor) -> None:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...image import fit, resize
-from ...instances import InstanceMasks, left_to_right, mask_boxes, share
+from ...instances import InstanceMasks, around, left_to_right, mask_boxes, share
 from ...weights.bundled import load_bundled
 from .network import PeopleNetwork, draw_masks
 
@@ -124,7 +124,7 @@ class People:
         """
         masks, scores = found.masks.clone(), found.scores / 2
         for i, box in enumerate(mask_boxes(masks)):
-            rows, columns = _around(box, (image.shape[1], image.shape[2]))
+            rows, columns = around(box, (image.shape[1], image.shape[2]), MARGIN)
             known = masks[i, rows, columns]
             closer = self.look(image[:, rows, columns].flip(2), CLOSER_SIDE)
             views = resize(closer.masks, (known.shape[0], known.shape[1])).flip(2)
@@ -181,11 +181,3 @@ def _network_size(image: Tensor, side: int) -> tuple[int, int]:
     height, width = image.shape[1:]
     step = side / max(height, width)
     return max(32, round(height * step / 32) * 32), max(32, round(width * step / 32) * 32)
-
-
-def _around(box: Tensor, size: tuple[int, int]) -> tuple[slice, slice]:
-    """Rows and columns of a box with its margin."""
-    x0, y0, x1, y1 = box.tolist()
-    margin = MARGIN * max(x1 - x0, y1 - y0)
-    y, x = (slice(int(max(0, a - margin)), int(min(n, b + margin)) + 1) for a, b, n in ((y0, y1, size[0]), (x0, x1, size[1])))
-    return y, x

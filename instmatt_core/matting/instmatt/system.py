@@ -11,7 +11,7 @@ from torch import Tensor
 from ...errors import GuidanceError, UsageError
 from ...guidance import tri_masks
 from ...image import fit, resize
-from ...instances import InstanceMasks, TriMasks, mask_boxes, share, take
+from ...instances import InstanceMasks, TriMasks, around, mask_boxes, share, take
 from ..conventions import dtype_of, normalise
 from ..upsampling import carry
 from . import paper
@@ -32,6 +32,7 @@ AROUND = 24  # px round what the refiner may change where features are made; the
 CHANGED = 0.01  # an instance whose target moved further than this in a pass is refined again
 PASSES = {"default": 3, "paper": 2}
 CARRY_RADIUS = 3  # of the windows that carry mattes to full size: wider ones take out what the network wavers by
+SURROUNDINGS, LEAST_SURROUNDINGS = 0.35, 48  # round a person matted apart: share of the box's longer side, and at least so many px
 
 
 @dataclass(frozen=True)
@@ -69,13 +70,14 @@ class InstMatt:
         memory_mb: about how much memory working maps may take; what does not fit waits in temporary files. With less than some 100
             bytes for each pixel it takes what it needs. The result is the same with any budget.
         max_side: in "paper", the long side in px to which the script shrinks larger pictures.
-        working_side: in "default", the long side in px to which larger pictures are shrunk; their colours then carry the mattes to full
-            size. None shrinks nothing.
+        working_side: in "default", matte each person apart, in a window round the mask, whose long side is shrunk to so many px if it is
+            longer; the picture's colours then carry the matte to full size, and smooth it where nothing was shrunk. For weights without
+            a refiner. None mattes everyone in the whole picture as it is.
         precision: "float32", or "bfloat16" or "float16" for most of the first stage. "auto" is float32: with the others some percent of
             the undecided pixels move by more than two levels of 255.
 
     Raises:
-        UsageError: an option is not known.
+        UsageError: an option is not known, or working_side is given with a refiner, which needs everyone.
         WeightsError: the state dict is of another network.
     """
 
@@ -98,6 +100,8 @@ class InstMatt:
         self.max_side, self.working_side = max_side, working_side
         self._generator = Generator(network, dtype)
         self._refiner = FastRefiner(network.refiner) if network.config.refiner else None
+        if working_side and self._refiner:
+            raise UsageError("working_side mattes each person apart, and these weights refine everyone together; leave it out")
 
     def __call__(self, image: Tensor, instances: InstanceMasks, progress: Callable[[float], None] = lambda share: None) -> Tensor:
         """Alphas ``(K, H, W)`` of ``image (3, H, W)``. In "default", who has no pixel in the masks gets an empty matte."""
@@ -107,16 +111,28 @@ class InstMatt:
             return instances.masks
         if self.compat == "paper":
             return self._as_published(image, instances, progress)
-        working = fit(instances.size, self.working_side)
-        small, seen = resize(image, working), sharpen(replace(instances, masks=resize(instances.masks, working)))
+        if self.working_side:
+            return share(settled(self._one_by_one(image, instances, self.working_side, progress)))
+        seen = sharpen(instances)
         there = seen.masks.flatten(1).any(1)
         alphas = torch.zeros_like(instances.masks)
         if there.any():
-            mattes = self._matte(small, tri_masks(take(seen, there)).tri, progress)
-            if working != instances.size:
-                mattes = torch.stack([carry(image, small, matte, CARRY_RADIUS) for matte in share(mattes)])
-            alphas[there] = mattes
+            alphas[there] = self._matte(image, tri_masks(take(seen, there)).tri, progress)
         return share(settled(alphas))
+
+    def _one_by_one(self, image: Tensor, instances: InstanceMasks, side: int, progress: Callable[[float], None]) -> Tensor:
+        alphas = torch.zeros_like(instances.masks)
+        for k, box in enumerate(mask_boxes(instances.masks)):
+            rows, columns = around(box, instances.size, SURROUNDINGS, LEAST_SURROUNDINGS)
+            picture = image[:, rows, columns]
+            working = fit((picture.shape[1], picture.shape[2]), side)
+            small = resize(picture, working)
+            masks = sharpen(replace(instances, masks=resize(instances.masks[:, rows, columns], working))).masks
+            if masks[k].any():
+                guide = torch.stack((masks[k], masks.sum(0) - masks[k], 1 - masks.sum(0)))
+                alphas[k, rows, columns] = carry(picture, small, self._matte(small, guide[None], lambda done: None)[0], CARRY_RADIUS)
+            progress((k + 1) / len(instances))
+        return alphas
 
     def tri_matte(self, image: Tensor, guides: TriMasks, progress: Callable[[float], None] = lambda share: None) -> TriMattes:
         """The first stage: each instance by itself, from ``image (3, H, W)`` and everyone's tri-masks."""

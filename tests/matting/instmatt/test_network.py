@@ -11,13 +11,15 @@ from torch import Tensor
 
 from instmatt_core.errors import UsageError
 from instmatt_core.guidance import tri_masks
-from instmatt_core.image import resize
-from instmatt_core.instances import InstanceMasks, share
+from instmatt_core.image import fit, resize
+from instmatt_core.instances import InstanceMasks, TriMasks, share
 from instmatt_core.matting.instmatt import InstMatt
 from instmatt_core.matting.instmatt.config import AUTHORS, InstMattConfig, config_of
 from instmatt_core.matting.instmatt.network import InstMattNetwork, build
 from instmatt_core.matting.instmatt.refinement import FastRefiner
 from instmatt_core.matting.instmatt.spectral import SpectralConv
+from instmatt_core.matting.instmatt.system import settled, sharpen
+from instmatt_core.matting.upsampling import carry
 
 
 def test_every_parameter_learns() -> None:
@@ -90,18 +92,31 @@ def test_without_a_refiner_the_first_stage_is_the_result(picture: Tensor, two: I
         system.refine_mattes(picture, two.masks)
 
 
-def test_large_pictures_are_matted_small(picture: Tensor, two: InstanceMasks) -> None:
+def test_with_a_working_side_each_person_is_matted_apart() -> None:
+    """What is done for each person by hand; what lies beyond the surroundings does not matter; with a refiner it is refused."""
     state = undecided(SMALL).state_dict()
-    plain = InstMatt(state)(picture, two)
-    side = max(two.size)
-    assert torch.equal(InstMatt(state, working_side=side)(picture, two), plain)
-    small = InstMatt(state, working_side=side // 2)(picture, two)
-    assert small.shape == plain.shape
-    assert not torch.equal(small, plain)
-    assert (small.sum(0) <= 1.0001).all()
-    half = (two.size[0] // 2, two.size[1] // 2)
-    direct = InstMatt(state)(resize(picture, half), replace(two, masks=resize(two.masks, half)))
-    torch.testing.assert_close(resize(small, half), direct, atol=0.15, rtol=0)
+    with pytest.raises(UsageError, match="refine everyone"):
+        InstMatt(state, working_side=64)
+    state = {name: value for name, value in state.items() if not name.startswith("refiner.")}
+    picture = torch.rand(3, 150, 400, generator=torch.Generator().manual_seed(3))
+    masks = torch.zeros(3, 150, 400)
+    masks[0, 20:90, 60:90] = masks[1, 40:120, 90:130] = masks[2, 60:80, 380:390] = 1
+    people = InstanceMasks(masks, torch.zeros(3, 4), torch.ones(3))
+    system, done = InstMatt(state, working_side=128), []
+    alphas = system(picture, people, done.append)
+    assert done == pytest.approx([1 / 3, 2 / 3, 1])
+    expected = torch.zeros_like(masks)
+    for k, (top, bottom, left, right) in enumerate(((0, 139, 12, 139), (0, 150, 42, 179), (12, 129, 332, 400))):
+        window = (slice(None), slice(top, bottom), slice(left, right))
+        part, seen = picture[window], masks[window]
+        size = fit((bottom - top, right - left), 128)
+        small, guides = resize(part, size), tri_masks(sharpen(InstanceMasks.from_masks(resize(seen, size)))).tri
+        order = [i for i in range(3) if seen[i].any()]  # from_masks: left to right, nobody empty
+        expected[k][window[1:]] = carry(part, small, InstMatt(state).tri_matte(small, TriMasks(guides)).targets[order.index(k)], 3)
+    torch.testing.assert_close(alphas, share(settled(expected)), atol=2e-3, rtol=0)
+    assert ((alphas > 0.05) & (alphas < 0.95)).any()
+    picture[:, :, 300:] = 0
+    torch.testing.assert_close(system(picture, people)[:2], alphas[:2])
 
 
 def test_who_is_not_in_the_picture_has_an_empty_matte(picture: Tensor, two: InstanceMasks) -> None:
