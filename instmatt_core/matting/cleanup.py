@@ -55,11 +55,13 @@ def soft_band(alpha: Tensor, band: int) -> Tensor:
     return torch.from_numpy(np.where(sure[0], FOREGROUND, np.where(sure[1], BACKGROUND, UNKNOWN)).astype(np.float32))
 
 
-def without_specks(alpha: Tensor, speck: float) -> Tensor:
-    """``alpha (H, W)`` without connected pieces that are smaller than ``speck`` times the largest."""
+def without_specks(alpha: Tensor, speck: float, mask: Tensor | None = None) -> Tensor:
+    """``alpha (H, W)`` without connected pieces smaller than ``speck`` times the largest, unless they touch ``mask (H, W)``."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats((alpha > SURE).to(torch.uint8).numpy(), connectivity=8)
     areas = stats[:, cv2.CC_STAT_AREA].astype(np.float64)
     areas[0] = 0  # the background is no piece
     keep = areas >= speck * areas.max()
+    if mask is not None:
+        keep[np.unique(labels[mask.numpy() > 0.5])] = True
     keep[0] = True  # what is too faint to be a piece stays as it is
     return alpha * torch.from_numpy(keep[labels].astype(np.float32))

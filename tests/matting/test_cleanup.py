@@ -30,6 +30,10 @@ def test_specks_go_and_people_stay(disc: torch.Tensor) -> None:
     assert not cleaned[2:4, 2:4].any()
     torch.testing.assert_close(cleaned[10:], disc[10:])
     torch.testing.assert_close(without_specks(dirty, 0.0), dirty)
+    mask = torch.zeros_like(dirty)
+    mask[3, 3] = 1
+    torch.testing.assert_close(without_specks(dirty, 0.01, mask), dirty)  # what the mask touches is meant
+    torch.testing.assert_close(without_specks(dirty, 0.01, torch.zeros_like(dirty)), cleaned)
 
 
 def test_the_band_holds_all_that_is_soft(disc: torch.Tensor) -> None:

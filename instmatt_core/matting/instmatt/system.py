@@ -12,6 +12,7 @@ from ...errors import GuidanceError, UsageError
 from ...guidance import tri_masks
 from ...image import fit, resize
 from ...instances import InstanceMasks, TriMasks, around, mask_boxes, share, take
+from ..cleanup import without_specks
 from ..conventions import dtype_of, normalise
 from ..upsampling import carry
 from . import paper
@@ -32,6 +33,7 @@ AROUND = 24  # px round what the refiner may change where features are made; the
 CHANGED = 0.01  # an instance whose target moved further than this in a pass is refined again
 PASSES = {"default": 3, "paper": 2}
 CARRY_RADIUS = 3  # of the windows that carry mattes to full size: wider ones take out what the network wavers by
+SPECK = 0.01  # of a person matted apart: smaller pieces beside the mask, as a share of the largest piece, are taken for noise
 SURROUNDINGS, LEAST_SURROUNDINGS = 0.35, 48  # round a person matted apart: share of the box's longer side, and at least so many px
 
 
@@ -130,7 +132,8 @@ class InstMatt:
             masks = sharpen(replace(instances, masks=resize(instances.masks[:, rows, columns], working))).masks
             if masks[k].any():
                 guide = torch.stack((masks[k], masks.sum(0) - masks[k], 1 - masks.sum(0)))
-                alphas[k, rows, columns] = carry(picture, small, self._matte(small, guide[None], lambda done: None)[0], CARRY_RADIUS)
+                matte = carry(picture, small, self._matte(small, guide[None], lambda done: None)[0], CARRY_RADIUS)
+                alphas[k, rows, columns] = without_specks(matte, SPECK, instances.masks[k, rows, columns])
             progress((k + 1) / len(instances))
         return alphas
 
