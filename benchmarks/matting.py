@@ -1,6 +1,6 @@
 """Matting systems side by side: IMQ on composed scenes of people kept aside, with detectors' masks and with spoiled true masks.
 
-    python benchmarks/matting.py CACHE... [--scenes 200] [--systems closed-form mine=FILE.safetensors] [--guides spoiled]
+    python benchmarks/matting.py CACHE... [--scenes 200] [--systems closed-form mine=FILE.safetensors] [--guides spoiled] [--groups]
 
 CACHE: folders of cut-outs as ``instmatt data compose`` and ``instmatt train`` keep them. A system is a name of the pipeline's, or
 NAME=FILE: an InstMatt of any size, as ``instmatt train --export`` writes it. All see the same pictures and the same masks.
@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import argparse
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from scenes import composed, counted
+from scenes import composed, counted, groups
 
 from instmatt_core.compositing import over
 from instmatt_core.image import as_image, write_png
@@ -50,6 +51,7 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=200)
     parser.add_argument("--systems", nargs="+", default=["closed-form"])
     parser.add_argument("--guides", nargs="+", default=["spoiled", "ensemble"], choices=("ensemble", "blazepose", "people", "spoiled"))
+    parser.add_argument("--groups", action="store_true", help="large groups of small people instead")
     parser.add_argument("--views", type=Path, metavar="DIR", help="write what each system makes of the first ten scenes, over green")
     options = parser.parse_args()
     systems = dict(system_of(text) for text in options.systems)
@@ -57,7 +59,8 @@ def main() -> None:
         detector = None if guide == "spoiled" else DETECTORS[guide](Options(torch.device("cpu")))
         scores = {name: IMQ() for name in systems}
         seconds = dict.fromkeys(systems, 0.0)
-        for number, scene in enumerate(composed(options.caches, options.scenes, SEED, somebody=True)):
+        pictures = groups if options.groups else partial(composed, somebody=True)
+        for number, scene in enumerate(pictures(options.caches, options.scenes, SEED)):
             image, truth = as_image(scene.image), scene.alphas
             masks = spoiled(truth, number) if detector is None else counted(detector(image), scene.elsewhere)
             for name, system in systems.items():

@@ -22,7 +22,8 @@ FIRST_SCORE = 0.15  # what deserves a second look
 FIRST_SHARE = 0.4  # of the first look's mask in the result
 LEAST_AREA = 24  # px of a mask as the network draws it
 SAME = 0.5  # share of the smaller mask's area above which two masks are of one person
-SMALL = 0.2  # of the picture's longer side: where somebody is no larger, parts of the picture are looked at by themselves
+SMALL = 0.2  # of the picture's longer side; people no larger than that are looked for in parts of the picture, too,
+FEW, FAIRLY_SURE = 2, 0.4  # if at least so many of them have this score at first: where some are, more may be
 PARTS, PART = 3, 0.45  # so many rows and columns of parts, each this share of the picture's height and width
 EDGE = 4  # px; a mask so near to where a part is cut off is taken for a piece of somebody
 
@@ -71,12 +72,12 @@ class People:
         return left_to_right(InstanceMasks(masks[keep], mask_boxes(masks[keep]), scores[keep]))
 
     def look_everywhere(self, image: Tensor, progress: Callable[[float], None]) -> Found:
-        """People in a picture ``(3, h, w)``, masks of its size: of the whole, and where somebody is small, of overlapping parts, too."""
+        """People in a picture ``(3, h, w)``, masks of its size: of the whole, and where people are small, of overlapping parts, too."""
         size = (image.shape[1], image.shape[2])
         found = self.look(image, SIDE)
         found = Found(resize(found.masks, size), found.scores)
         progress(0.1)
-        if not is_small(found.masks[found.scores >= self.min_score], size).any():
+        if (is_small(found.masks, size) & (found.scores >= FAIRLY_SURE)).sum() < FEW:
             return found
         parts = [(rows, columns) for rows in spans(size[0]) for columns in spans(size[1])]
         for i, part in enumerate(parts):
