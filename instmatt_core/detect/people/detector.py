@@ -23,7 +23,7 @@ FIRST_SHARE = 0.4  # of the first look's mask in the result
 LEAST_AREA = 24  # px of a mask as the network draws it
 SAME = 0.5  # share of the smaller mask's area above which two masks are of one person
 SMALL = 0.2  # of the picture's longer side; people no larger than that are looked for in parts of the picture, too,
-FEW, FAIRLY_SURE = 2, 0.4  # if at least so many of them have this score at first: where some are, more may be
+FEW = 2  # if there are at least so many of them
 PARTS, PART = 3, 0.45  # so many rows and columns of parts, each this share of the picture's height and width
 EDGE = 4  # px; a mask so near to where a part is cut off is taken for a piece of somebody
 
@@ -77,7 +77,9 @@ class People:
         found = self.look(image, SIDE)
         found = Found(resize(found.masks, size), found.scores)
         progress(0.1)
-        if (is_small(found.masks, size) & (found.scores >= FAIRLY_SURE)).sum() < FEW:
+        small = is_small(found.masks, size)
+        _, scores = self.look_again(image, Found(found.masks[small], found.scores[small]), lambda done: progress(0.1))
+        if (scores >= self.min_score).sum() < FEW:  # a second look tells better than the first what is nobody
             return found
         parts = [(rows, columns) for rows in spans(size[0]) for columns in spans(size[1])]
         for i, part in enumerate(parts):
