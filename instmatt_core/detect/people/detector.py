@@ -78,6 +78,8 @@ class People:
         found = Found(resize(found.masks, size), found.scores)
         progress(0.1)
         small = is_small(found.masks, size)
+        if small.sum() < FEW:
+            return found
         _, scores = self.look_again(image, Found(found.masks[small], found.scores[small]), lambda done: progress(0.1))
         if (scores >= self.min_score).sum() < FEW:  # a second look tells better than the first what is nobody
             return found
