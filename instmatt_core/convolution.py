@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-PLAIN = {"none": lambda x: x, "relu": F.relu, "leaky_relu": F.leaky_relu, "hardtanh": F.hardtanh}
+PLAIN = {"none": lambda x: x, "relu": F.relu, "leaky_relu": F.leaky_relu, "hardtanh": F.hardtanh, "swish": F.silu}
 
 
 def conv2d(x: Tensor, conv: nn.Module, activation: str = "none", arguments: Sequence[float] = (), add: Tensor | None = None) -> Tensor:

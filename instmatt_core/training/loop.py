@@ -47,6 +47,10 @@ def build_task(recipe: Recipe, folders: Sequence[Path], pretrained: Path | None)
         from .people import PeopleTask
 
         return PeopleTask(recipe, folders, pretrained)
+    if recipe.task == "people-closer":
+        from .closer import CloserTask
+
+        return CloserTask(recipe, folders, pretrained)
     if recipe.task == "instmatt":
         from .instmatt import InstMattTask
 

@@ -27,16 +27,16 @@ MOST_PEOPLE = 9  # in one scene
 LABEL_FROM = 0.4  # where people may be without a matte, a centre as likely as this is not held to be wrong
 
 
-def targets(scene: Scene, rng: np.random.Generator) -> Batch:
-    """A scene as tensors: ``image (3, S, S)`` uint8, ``masks (9, S/2, S/2)`` uint8, ``count``, ``cells (9, 3, 2)``, ``heat (S/8, S/8)``,
+def targets(scene: Scene, rng: np.random.Generator, most: int = MOST_PEOPLE) -> Batch:
+    """A scene as tensors: ``image (3, S, S)`` uint8, ``masks (most, S/2, S/2)`` uint8, ``count``, ``cells (most, 3, 2)``, ``heat (S/8, S/8)``,
     ``unsure (S/8, S/8)``.
 
     A centre is the pixel of a person's visible part that is nearest to its centre of gravity.
     """
     side = scene.image.shape[0]
-    alphas = scene.alphas[-MOST_PEOPLE:]
-    masks = np.zeros((MOST_PEOPLE, side // OUTPUT_STRIDE, side // OUTPUT_STRIDE), np.uint8)
-    cells = np.zeros((MOST_PEOPLE, CELLS, 2), np.int64)
+    alphas = scene.alphas[-most:]
+    masks = np.zeros((most, side // OUTPUT_STRIDE, side // OUTPUT_STRIDE), np.uint8)
+    cells = np.zeros((most, CELLS, 2), np.int64)
     heat = np.zeros((side // CENTRE_STRIDE,) * 2, np.float32)
     rows, columns = np.mgrid[0 : heat.shape[0], 0 : heat.shape[1]]
     for i, alpha in enumerate(alphas):
@@ -98,17 +98,19 @@ class PeopleTask(Task):
     """See :class:`Task`."""
 
     system = "people"
+    prompted = False
     network: PeopleNetwork
 
     def __init__(self, recipe: Recipe, folders: Sequence[Path], pretrained: Path | None):
         super().__init__(recipe, folders)
-        self.network = PeopleNetwork()
+        self.network = PeopleNetwork(self.prompted)
         if pretrained:
             from safetensors.torch import load_file
 
             weights = load_file(pretrained)
             whole = "centre.bias" in weights  # a trained network rather than a backbone
-            (self.network if whole else self.network.backbone).load_state_dict(weights)
+            fresh = {name: value for name, value in self.network.state_dict().items() if name.startswith("prompt.")}
+            (self.network if whole else self.network.backbone).load_state_dict(fresh | weights if whole else weights)
             frozen = (self.network.backbone.stem, *self.network.backbone.blocks[:4])  # edges and spots are the same everywhere
             for part in frozen:
                 part.requires_grad_(False)
@@ -122,20 +124,22 @@ class PeopleTask(Task):
 
     def data(self, stage: Stage, start: int, length: int) -> Dataset[Batch]:
         """``length`` scenes from number ``start`` on."""
-        composer = Composer(
-            self.folders,
-            (stage.size, stage.size),
-            self.recipe.seed,
-            real=self.recipe.real,
-            crowded=self.recipe.crowded,
-            hard=self.recipe.hard,
-        )
-        return Scenes(composer, start, length, targets)
+        return Scenes(self.composer(stage.size), start, length, targets)
+
+    def composer(self, size: int, kept_aside: bool = False) -> Composer:
+        """Scenes of ``size`` px."""
+        recipe = self.recipe
+        settings = {"real": recipe.real, "crowded": recipe.crowded, "hard": recipe.hard}
+        return Composer(self.folders, (size, size), recipe.seed, kept_aside=kept_aside, **settings)
+
+    def look(self, network: nn.Module, image: Tensor, batch: Batch) -> Sequence[Tensor]:
+        """What the network says of ``image (B, 3, H, W)``."""
+        return network(image)
 
     def losses(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """The parts of the loss; their sum is what is minimised."""
         image = batch["image"].float().div(255).contiguous(memory_format=torch.channels_last)
-        heat, weights, features, somebody = (part.float() for part in network(image))
+        heat, weights, features, somebody = (part.float() for part in self.look(network, image, batch))
         drawn, wanted = [], []
         for i, count in enumerate(batch["count"].tolist()):
             if count:

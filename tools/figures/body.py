@@ -59,6 +59,7 @@ class Model:
 
     def __init__(self) -> None:
         self.model = anny.Anny().to(dtype=torch.float32)
+        self.model.set_skinning_method("lbs")  # which keeps the weights as one matrix, whether Warp is installed or not
         labels = self.model.bone_labels
         self.fingers = [bone for bone in labels if bone.startswith("finger")]
         limbs = [limb + side for _, side in SIDES for limb in LIMBS]

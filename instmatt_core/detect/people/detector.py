@@ -144,6 +144,22 @@ class People:
         return masks, scores
 
 
+def draw_prompted(network: PeopleNetwork, image: Tensor, prompt: Tensor) -> tuple[Tensor, float]:
+    """Whom a prompted network sees: mask ``(h/2, w/2)`` in [0, 1], and how sure it is that there is somebody.
+
+    Args:
+        image: ``(3, h, w)``, both multiples of 32.
+        prompt: ``(h/4, w/4)``, 1 in the person's box.
+    """
+    device = next(network.parameters()).device
+    x = image[None].to(device).contiguous(memory_format=torch.channels_last)
+    centres, weights, features, _ = network(x, prompt[None, None].to(device))
+    heat = centres[0, 0].float().sigmoid()
+    cell = torch.stack(torch.unravel_index(heat.argmax(), heat.shape))[None]
+    drawn = draw_masks(features[0].float(), weights[0, :, cell[0, 0], cell[0, 1]].float()[None], cell)
+    return drawn[0].sigmoid(), float(heat.max())
+
+
 def is_small(masks: Tensor, size: tuple[int, int]) -> Tensor:
     """Whose box, of masks ``(K, H, W)`` in a picture of that ``size``, is at most :data:`SMALL` long: ``(K,)`` bool."""
     boxes = mask_boxes(masks)

@@ -66,11 +66,14 @@ class EfficientNetLite2(nn.Module):
                 inp = out
         self.blocks = nn.ModuleList(blocks)
 
-    def forward(self, x: Tensor) -> list[Tensor]:
+    def forward(self, x: Tensor, hint: Tensor | None = None) -> list[Tensor]:
+        """``hint (B, 24, H/4, W/4)`` is added to the features at stride 4."""
         x = self.stem(x)
         features = []
         for i, block in enumerate(self.blocks):
             x = block(x)
+            if i == 3 and hint is not None:
+                x = x + hint
             if i in (3, 6, 14, 20):
                 features.append(x)
         return features
@@ -96,11 +99,15 @@ class PeopleNetwork(nn.Module):
 
     Input ``(B, 3, H, W)`` RGB in [0, 1], H and W multiples of 32. Output: centre logits ``(B, 1, H/8, W/8)``, mask weights
     ``(B, P, H/8, W/8)``, mask features ``(B, 12, H/4, W/4)``, logits of "somebody is here" ``(B, 1, H/4, W/4)``.
+
+    Args:
+        prompted: it is told whom to look at, and has no eyes for others: ``prompt (B, 1, H/4, W/4)`` is 1 in a box about the person's.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, prompted: bool = False) -> None:
         super().__init__()
         self.backbone = EfficientNetLite2()
+        self.prompt = nn.Conv2d(1, 24, 3, padding=1) if prompted else None
         self.lateral4, self.lateral8 = ConvNorm(24, 48, act=False), ConvNorm(48, WIDTH, act=False)
         self.lateral16, self.lateral32 = ConvNorm(120, WIDTH, act=False), ConvNorm(352, WIDTH, act=False)
         self.context = nn.Conv2d(352, WIDTH, 1)  # of the whole picture
@@ -115,9 +122,13 @@ class PeopleNetwork(nn.Module):
         self.somebody = nn.Conv2d(48, 1, 1)
         nn.init.constant_(self.centre.bias, -4.0)  # type: ignore[arg-type]
         nn.init.normal_(self.weights.weight, std=0.01)
+        if self.prompt is not None:  # at first it changes nothing
+            nn.init.zeros_(self.prompt.weight)
+            nn.init.zeros_(self.prompt.bias)  # type: ignore[arg-type]
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        f4, f8, f16, f32 = self.backbone(2 * x - 1)
+    def forward(self, x: Tensor, prompt: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        hint = None if self.prompt is None else self.prompt(prompt)
+        f4, f8, f16, f32 = self.backbone(2 * x - 1, hint)
         p32 = self.merge32(self.lateral32(f32) + self.context(f32.mean((2, 3), keepdim=True)))
         p16 = self.merge16(self.lateral16(f16) + upsample(p32))
         p8 = self.merge8(self.lateral8(f8) + upsample(p16))
