@@ -13,6 +13,7 @@ from torch import Tensor
 from ..errors import GuidanceError
 from ..image import to_uint8
 from ..instances import InstanceMasks
+from .geometry import overlaps
 from .people_masks import distinct
 
 Detector = Callable[..., InstanceMasks]
@@ -64,9 +65,9 @@ def masks_in_boxes(
 
 def _assign(people: InstanceMasks, boxes: list[Box]) -> dict[int, int]:
     """By box, the person who fills it best; nobody fills two."""
-    overlaps = np.array([[_iou(found, box) for found in people.boxes.tolist()] for box in boxes]).reshape(len(boxes), len(people))
-    pairs = zip(*linear_sum_assignment(np.where(overlaps >= MIN_OVERLAP, overlaps, 0), maximize=True), strict=True)
-    return {int(i): int(k) for i, k in pairs if overlaps[i, k] >= MIN_OVERLAP}
+    shared = overlaps(torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4), people.boxes.float()).numpy()
+    pairs = zip(*linear_sum_assignment(np.where(shared >= MIN_OVERLAP, shared, 0), maximize=True), strict=True)
+    return {int(i): int(k) for i, k in pairs if shared[i, k] >= MIN_OVERLAP}
 
 
 def _grab_cut(crop: Tensor, box: Box) -> Tensor:
@@ -79,12 +80,6 @@ def _grab_cut(crop: Tensor, box: Box) -> Tensor:
     picture = np.ascontiguousarray(to_uint8(crop))
     cv2.grabCut(picture, labels, (0, 0, 1, 1), np.zeros((1, 65)), np.zeros((1, 65)), 4, cv2.GC_INIT_WITH_MASK)
     return torch.from_numpy(((labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)).astype(np.float32))
-
-
-def _iou(a: list[float], b: Box) -> float:
-    shared = max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
-    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared
-    return shared / union if union > 0 else 0.0
 
 
 def _nobody(height: int, width: int) -> InstanceMasks:

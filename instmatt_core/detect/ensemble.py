@@ -35,7 +35,7 @@ class Ensemble:
 
     def __init__(self, device: str | torch.device = "cpu", *, max_people: int = 40):
         self.people, self.blazepose = People(device, max_people=max_people), BlazePose(device)
-        self.networks = nn.ModuleList((self.people.network, self.blazepose.detector, self.blazepose.landmarks))
+        self.networks = nn.ModuleList((self.people.networks, self.blazepose.detector, self.blazepose.landmarks))
 
     @property
     def device(self) -> torch.device:

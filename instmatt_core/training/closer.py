@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from ..compositing import overlay
 from ..data.synthesis import Scene
-from ..detect.people.detector import draw_prompted
+from ..detect.people.looks import draw_prompted
 from ..detect.people.network import MASK_STRIDE, PeopleNetwork
 from ..image import as_image, resize
 from ..instances import InstanceMattes, mask_boxes
@@ -60,13 +60,18 @@ class Prompts:
         corner = ((box[:2] + box[2:] - side) / 2 + rng.normal(0, 0.03 * side, 2)).round().astype(int)
         x, y = (int(np.clip(c, 0, n - side)) for c, n in zip(corner, image.shape[1::-1], strict=True))
         rows, columns = slice(y, y + side), slice(x, x + side)
-        scaled = [cv2.resize(np.ascontiguousarray(part[rows, columns]), (self.size,) * 2, interpolation=cv2.INTER_AREA) for part in (image, *alphas)]
-        scene = Scene(scaled[0], np.stack(scaled[1:]) if len(alphas) else np.zeros((0, self.size, self.size), np.uint8), np.zeros((self.size,) * 2, bool))
+        seen, *own = (self.scaled(np.ascontiguousarray(part[rows, columns])) for part in (image, *alphas))
+        sure = np.zeros(seen.shape[:2], bool)  # the box says who is meant: nobody else needs to be known
+        scene = Scene(seen, np.stack(own) if own else np.zeros((0, *seen.shape[:2]), np.uint8), sure)
         x0, y0, x1, y1 = np.clip((box - (x, y, x, y)) * self.size / side, 0, self.size).round().astype(int).tolist()
         prompt = np.zeros((self.size, self.size), np.uint8)
         prompt[y0:y1, x0:x1] = 255
         prompt = cv2.resize(prompt, (self.size // MASK_STRIDE,) * 2, interpolation=cv2.INTER_AREA)
         return targets(scene, rng, 1) | {"prompt": torch.from_numpy(prompt)[None]}
+
+    def scaled(self, part: np.ndarray) -> np.ndarray:
+        """A square part of a picture at the size of the views."""
+        return cv2.resize(part, (self.size, self.size), interpolation=cv2.INTER_AREA)
 
 
 def box_of(alpha: np.ndarray) -> Box:

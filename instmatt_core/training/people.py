@@ -28,8 +28,8 @@ LABEL_FROM = 0.4  # where people may be without a matte, a centre as likely as t
 
 
 def targets(scene: Scene, rng: np.random.Generator, most: int = MOST_PEOPLE) -> Batch:
-    """A scene as tensors: ``image (3, S, S)`` uint8, ``masks (most, S/2, S/2)`` uint8, ``count``, ``cells (most, 3, 2)``, ``heat (S/8, S/8)``,
-    ``unsure (S/8, S/8)``.
+    """A scene as tensors: ``image (3, S, S)`` uint8, ``masks (most, S/2, S/2)`` uint8, ``count``, ``cells (most, 3, 2)``,
+    ``heat (S/8, S/8)``, ``unsure (S/8, S/8)``.
 
     A centre is the pixel of a person's visible part that is nearest to its centre of gravity.
     """

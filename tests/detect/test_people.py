@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from instmatt_core.detect.people import detector
-from instmatt_core.detect.people.detector import People, distinct, is_cut, is_small, spans
+from instmatt_core.detect.people.detector import People, Seen, iou, is_cut, is_small, spans
+from instmatt_core.detect.people.looks import SURROUNDINGS, CloserLook, distinct, window
 from instmatt_core.detect.people.network import LAYERS, PeopleNetwork, draw_masks
 from instmatt_core.image import resize
 
@@ -61,13 +62,61 @@ def test_parts_of_a_picture_overlap_and_cover_it() -> None:
 
 def test_who_is_cut_off_by_a_part_is_a_piece() -> None:
     """The upper left part of a picture: its right and lower sides cut people, the picture's own sides do not."""
-    masks = torch.zeros(5, 100, 200)
-    masks[0, 10:20, 10:20] = masks[1, :20, :10] = masks[2, 10:20, 80:90] = masks[3, 30:45, 10:20] = 1
-    assert is_cut(masks[:4], (slice(0, 45), slice(0, 90))).tolist() == [False, False, True, True]
-    assert is_cut(masks[:4], (slice(0, 100), slice(5, 200))).tolist() == [False, True, False, False]
-    masks[4, :45, :10] = 1
-    assert is_small(masks, (100, 200)).tolist() == [True, True, True, True, False]
-    assert is_small(masks[:0], (100, 200)).tolist() == []
+    boxes = torch.tensor([[10.0, 10, 20, 20], [0, 0, 10, 20], [80, 10, 90, 20], [10, 30, 20, 45], [0, 0, 10, 45]])
+    assert is_cut(boxes[:4], (slice(0, 45), slice(0, 90)), (100, 200)).tolist() == [False, False, True, True]
+    assert is_cut(boxes[:4], (slice(0, 100), slice(5, 200)), (100, 200)).tolist() == [False, True, False, False]
+    assert is_small(boxes, (100, 200)).tolist() == [True, True, True, True, False]
+    assert is_small(boxes[:0], (100, 200)).tolist() == []
+
+
+def test_the_closer_look_sees_a_square_in_the_picture() -> None:
+    box = torch.tensor([40.0, 30, 60, 80])
+    side = round(50 * (1 + 2 * SURROUNDINGS))
+    rows, columns = window(box, (200, 300))
+    assert (rows, columns) == (slice(55 - side // 2, 55 + side // 2), slice(50 - side // 2, 50 + side // 2))
+    assert window(box, (60, 300))[0] == slice(0, 60)  # not as high as the square
+    rows, columns = window(torch.tensor([280.0, 150, 299, 199]), (200, 300))
+    assert rows.stop == 200
+    assert columns.stop == 300
+    assert rows.stop - rows.start == columns.stop - columns.start
+
+
+def test_the_closer_look_draws_whom_the_box_is_about(example: torch.Tensor) -> None:
+    people, look = People()(example), CloserLook(torch.device("cpu"))
+    for box, mask in zip(people.boxes, people.masks, strict=True):
+        drawn, sure = look(example, box)
+        assert sure > 0.3
+        assert iou(drawn > 0.5, mask > 0.5) > 0.8
+    _, sure = look(example, torch.tensor([0.0, 0, 60, 90]))  # sky
+    assert sure < 0.2
+
+
+def test_what_a_box_adds(example: torch.Tensor) -> None:
+    """Somebody of whom there is only a box is drawn; where the closer look does not see what was seen at first, nobody is."""
+    detector, found = People(), People()(example)
+    boxes = torch.cat((found.boxes[:1], torch.tensor([[0.0, 0, 60, 90]])))
+    sky = torch.zeros(640, 960)
+    sky[:90, :60] = 1
+    seen = Seen(boxes, torch.stack((torch.zeros(640, 960), sky)), torch.tensor([[0.0, 0.9], [0.6, 0.0]]))
+    masks, scores = detector.draw(example, seen, lambda done: None)
+    assert iou(masks[0] > 0.5, found.masks[0] > 0.5) > 0.8
+    assert scores[0] > detector.min_score
+    assert scores[1] < detector.min_score
+
+
+def test_a_box_belongs_to_one_mask(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two masks, two boxes: one of the first mask's person, one of nobody with a mask; the second mask has no box."""
+    detector = People()
+    masks = torch.zeros(2, 100, 100)
+    masks[0, 10:50, 10:30] = masks[1, 20:60, 12:36] = 1
+    monkeypatch.setattr(detector, "first", lambda image, most: (masks, torch.tensor([0.7, 0.5])))
+    monkeypatch.setattr(detector, "boxes", lambda image: (torch.tensor([[10.0, 10, 32, 50], [60, 60, 90, 90]]), torch.tensor([0.8, 0.6])))
+    seen = detector.see(torch.zeros(3, 100, 100))
+    torch.testing.assert_close(seen.scores, torch.tensor([[0.7, 0.8], [0.5, 0.0], [0.0, 0.6]]))
+    assert seen.boxes.tolist() == [[10, 10, 31, 50], [12, 20, 36, 60], [60, 60, 90, 90]]
+    assert not seen.masks[2].any()
+    monkeypatch.setattr(detector, "boxes", lambda image: (torch.zeros(0, 4), torch.zeros(0)))
+    assert detector.see(torch.zeros(3, 100, 100)).scores.tolist() == [[pytest.approx(0.7), 0], [0.5, 0]]
 
 
 def test_small_people_are_found_in_parts(example: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ...image import to_uint8
 from ...instances import InstanceMasks
+from ..geometry import clip, not_empty
 from ..people_masks import people
-from . import boxes as bx
 from .inference import classify, propose, segment
 from .network import build
 from .sampling import paste
@@ -56,9 +56,9 @@ class MaskRcnn:
         masks = segment(self.network, levels, found).cpu()
         progress(0.9)
         scale = torch.tensor([size[1] / working[1], size[0] / working[0]]).repeat(2)
-        boxes = bx.clip(found.boxes.cpu() * scale, size)
+        boxes = clip(found.boxes.cpu() * scale, size)
         pasted = torch.zeros(len(masks), *size, dtype=torch.bool)
-        for target, mask, box, visible in zip(pasted, masks, boxes, bx.not_empty(boxes), strict=True):
+        for target, mask, box, visible in zip(pasted, masks, boxes, not_empty(boxes), strict=True):
             if visible:
                 target[:] = paste(mask, box, size) >= 0.5
         progress(1.0)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from . import boxes as bx
+from ..geometry import clip, not_empty, suppress
+from .anchors import anchors, refine
 from .network import CLASSES, Network
 from .sampling import roi_align
 
@@ -35,12 +36,12 @@ def propose(network: Network, levels: list[Tensor], size: tuple[int, int]) -> Te
     for index, (features, stride) in enumerate(zip(levels, STRIDES, strict=True)):
         logits, deltas = network.proposal_generator["rpn_head"](features)
         best = logits.topk(min(PER_LEVEL, len(logits)))
-        anchors = bx.anchors(features.shape[2], features.shape[3], stride, 8.0 * stride, features.device)
-        boxes = bx.clip(bx.refine(anchors[best.indices], deltas[best.indices]), size)
-        keep = bx.not_empty(boxes)
+        places = anchors(features.shape[2], features.shape[3], stride, 8.0 * stride, features.device)
+        boxes = clip(refine(places[best.indices], deltas[best.indices]), size)
+        keep = not_empty(boxes)
         found.append((boxes[keep], best.values[keep], torch.full_like(best.indices[keep], index)))
     boxes, scores, groups = (torch.cat(parts) for parts in zip(*found, strict=True))
-    return boxes[bx.suppress(boxes, scores, groups, PROPOSAL_IOU)[:PROPOSALS]]
+    return boxes[suppress(boxes, scores, groups, PROPOSAL_IOU)[:PROPOSALS]]
 
 
 def pool(levels: list[Tensor], boxes: Tensor, bins: int) -> Tensor:
@@ -58,10 +59,10 @@ def classify(network: Network, levels: list[Tensor], proposals: Tensor, size: tu
     """What is in the proposals: at most 100 detections of all classes together."""
     logits, deltas = network.roi_heads["box_predictor"](network.roi_heads["box_head"](pool(levels, proposals, 7)))
     scores = logits.softmax(1)[:, :CLASSES]
-    refined = bx.clip(bx.refine(proposals[:, None], deltas.unflatten(1, (CLASSES, 4)), BOX_WEIGHTS), size)
+    refined = clip(refine(proposals[:, None], deltas.unflatten(1, (CLASSES, 4)), BOX_WEIGHTS), size)
     rows, classes = (scores > LEAST_SCORE).nonzero(as_tuple=True)
     found = Detections(refined[rows, classes], scores[rows, classes], classes)
-    return found[bx.suppress(found.boxes, found.scores, found.classes, DETECTION_IOU)[:DETECTIONS]]
+    return found[suppress(found.boxes, found.scores, found.classes, DETECTION_IOU)[:DETECTIONS]]
 
 
 def segment(network: Network, levels: list[Tensor], found: Detections) -> Tensor:

@@ -1,4 +1,4 @@
-"""This project's own detector: one network finds everybody and draws each one's mask."""
+"""The people detector: boxes by YOLOX, masks by this project's own networks, and each person's mask drawn again from near by."""
 
 from __future__ import annotations
 
@@ -6,22 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...image import fit, resize
-from ...instances import InstanceMasks, around, left_to_right, mask_boxes, share
-from ...weights.bundled import load_bundled
-from .network import PeopleNetwork, draw_masks
+from ...instances import InstanceMasks, left_to_right, mask_boxes, share
+from ..geometry import overlaps
+from ..yolox import YOLOX
+from .looks import CloserLook, FirstLook, distinct
+from .network import PeopleNetwork
 
 WORKING_SIDE = 1280  # px of the longer side; finer masks than that only cost time and memory
-SIDE = 448  # what the network sees at first
-CLOSER_SIDE = 256  # of the second look at each person
-MARGIN = 0.2  # of the person's box, on every side, in the second look
-FIRST_SCORE = 0.15  # what deserves a second look
-FIRST_SHARE = 0.4  # of the first look's mask in the result
-LEAST_AREA = 24  # px of a mask as the network draws it
-SAME = 0.5  # share of the smaller mask's area above which two masks are of one person
+FIRST_SHARE = 0.3  # of the first look's mask in the result
+SAME_BOX = 0.5  # IoU from which on a box is of who has a mask
+SAME_MASK = 0.5  # IoU from which on both looks have drawn the same person
+SURE_BOX = 0.4  # score of a box in which to look for somebody of whom the first look had no mask
 SMALL = 0.2  # of the picture's longer side; people no larger than that are looked for in parts of the picture, too,
 FEW = 2  # if there are at least so many of them
 PARTS, PART = 3, 0.45  # so many rows and columns of parts, each this share of the picture's height and width
@@ -29,149 +27,132 @@ EDGE = 4  # px; a mask so near to where a part is cut off is taken for a piece o
 
 
 @dataclass(frozen=True)
-class Found:
-    """People in some picture, surest first: ``masks (K, h, w)`` in [0, 1], ``scores (K,)``."""
+class Seen:
+    """People in a picture, as they seem at first: ``boxes (K, 4)`` px; ``masks (K, h, w)``, empty of those of whom there is only a box;
+    ``scores (K, 2)``: how sure the first look and the box are, 0 where there is none."""
 
+    boxes: Tensor
     masks: Tensor
     scores: Tensor
+
+    def __getitem__(self, which: Tensor | list[int]) -> Seen:
+        return Seen(self.boxes[which], self.masks[which], self.scores[which])
 
 
 class People:
     """Detector of people and their masks; call it with a picture.
 
     Args:
-        device: where the network runs.
-        min_score: least certainty of a person, in [0, 1].
+        device: where the networks run.
+        min_score: least certainty of a person, in [0, 1]; see :meth:`draw`.
         max_people: keep at most this many, the surest.
-        network: another network than the bundled one.
+        network: another one for the first look than the bundled.
     """
 
     name = "people"
 
     def __init__(
-        self, device: str | torch.device = "cpu", *, min_score: float = 0.2, max_people: int = 40, network: PeopleNetwork | None = None
+        self, device: str | torch.device = "cpu", *, min_score: float = 0.32, max_people: int = 40, network: PeopleNetwork | None = None
     ):
-        self.device = torch.device(device)
         self.min_score, self.max_people = min_score, max_people
-        if network is None:
-            network = PeopleNetwork()
-            network.load_state_dict(load_bundled("people"))
-        self.network = network.eval().to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        device = torch.device(device)
+        self.boxes, self.first, self.closer = YOLOX(device), FirstLook(device, network), CloserLook(device)
+        self.networks = nn.ModuleList((self.boxes.network, self.first.network, self.closer.network))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks run."""
+        return self.first.device
+
+    @device.setter
+    def device(self, device: torch.device) -> None:
+        self.boxes.device = self.first.device = self.closer.device = device
 
     def __call__(self, image: Tensor, progress: Callable[[float], None] = lambda share: None) -> InstanceMasks:
         """Find people in ``image (3, H, W)``; the masks have its size and are ordered left to right."""
         size = (image.shape[1], image.shape[2])
-        working = fit(size, WORKING_SIDE)
-        picture = resize(image, working)
-        found = self.look_everywhere(picture, progress)
-        masks, scores = self.look_again(picture, found, progress)
-        sure = scores >= self.min_score
-        masks, scores = resize(share(masks[sure]), size).clamp(0, 1), scores[sure]  # rounding
-        keep = (masks > 0.5).flatten(1).any(1)
+        picture = resize(image, fit(size, WORKING_SIDE))
+        masks, scores = self.look_everywhere(picture, progress)
+        order = scores.argsort(descending=True)
+        order = order[scores[order] >= self.min_score]
+        kept = order[distinct((masks[order, ::2, ::2] > 0.5).float().flatten(1))[: self.max_people]]
+        masks, scores = resize(share(masks[kept]), size).clamp(0, 1), scores[kept]  # rounding
+        there = (masks > 0.5).flatten(1).any(1)
         progress(1.0)
-        return left_to_right(InstanceMasks(masks[keep], mask_boxes(masks[keep]), scores[keep]))
+        return left_to_right(InstanceMasks(masks[there], mask_boxes(masks[there]), scores[there]))
 
-    def look_everywhere(self, image: Tensor, progress: Callable[[float], None]) -> Found:
-        """People in a picture ``(3, h, w)``, masks of its size: of the whole, and where people are small, of overlapping parts, too."""
+    def look_everywhere(self, image: Tensor, progress: Callable[[float], None]) -> tuple[Tensor, Tensor]:
+        """Masks ``(K, h, w)`` and scores ``(K,)`` of people in a picture ``(3, h, w)``: of the whole, and where people are small, of
+        overlapping parts, too."""
         size = (image.shape[1], image.shape[2])
-        found = self.look(image, SIDE)
-        found = Found(resize(found.masks, size), found.scores)
-        progress(0.1)
-        small = is_small(found.masks, size)
+        masks, scores = self.draw(image, self.see(image), lambda done: progress(0.1 + 0.3 * done))
+        small = is_small(mask_boxes(masks), size) & (scores >= self.min_score)
         if small.sum() < FEW:
-            return found
-        _, scores = self.look_again(image, Found(found.masks[small], found.scores[small]), lambda done: progress(0.1))
-        if (scores >= self.min_score).sum() < FEW:  # a second look tells better than the first what is nobody
-            return found
+            return masks, scores
         parts = [(rows, columns) for rows in spans(size[0]) for columns in spans(size[1])]
-        for i, part in enumerate(parts):
-            near = self.look(image[:, part[0], part[1]], SIDE)
-            masks = torch.zeros(len(near.masks), *size)
-            masks[:, part[0], part[1]] = resize(near.masks, (part[0].stop - part[0].start, part[1].stop - part[1].start))
-            good = is_small(masks, size) & ~is_cut(masks, part)
-            found = self._merged(found, Found(masks[good], near.scores[good]))
-            progress(0.1 + 0.3 * (i + 1) / len(parts))
-        return found
+        for i, (rows, columns) in enumerate(parts):
+            near = self.see(image[:, rows, columns])
+            boxes = near.boxes + torch.tensor((columns.start, rows.start)).repeat(2)
+            placed = torch.zeros(len(near.masks), *size)
+            placed[:, rows, columns] = near.masks
+            near = Seen(boxes, placed, near.scores)
+            near = near[is_small(boxes, size) & ~is_cut(boxes, (rows, columns), size)]
+            new = (overlaps(near.boxes, mask_boxes(masks[scores >= self.min_score])) < SAME_BOX).all(1)
+            drawn, sure = self.draw(image, near[new], lambda done: None)
+            masks, scores = torch.cat((masks, drawn)), torch.cat((scores, sure))
+            progress(0.4 + 0.6 * (i + 1) / len(parts))
+        return masks, scores
 
-    def _merged(self, one: Found, other: Found) -> Found:
-        masks, scores = torch.cat((one.masks, other.masks)), torch.cat((one.scores, other.scores))
-        order = scores.argsort(descending=True)
-        kept = distinct((masks[order, ::2, ::2] > 0.5).float().flatten(1))[: self.max_people]
-        return Found(masks[order[kept]], scores[order[kept]])
+    def see(self, image: Tensor) -> Seen:
+        """Who seems to be in a picture ``(3, h, w)``."""
+        masks, sure = self.first(image, self.max_people)
+        masks = resize(masks, (image.shape[1], image.shape[2]))
+        boxes, certain = self.boxes(image)
+        drawn = mask_boxes(masks)
+        same = overlaps(drawn, boxes)
+        same = same * (same == same.amax(0, keepdim=True)) if len(drawn) else same  # a box is of one person
+        best, which = same.max(1) if len(boxes) else (torch.zeros(len(drawn)), torch.zeros(len(drawn), dtype=torch.long))
+        known = best >= SAME_BOX
+        scores = torch.stack((sure, torch.where(known, certain[which], 0.0) if len(boxes) else torch.zeros(len(drawn))), 1)
+        drawn = torch.where(known[:, None], (drawn + boxes[which]) / 2, drawn) if len(boxes) else drawn
+        left = [j for j in range(len(boxes)) if certain[j] >= SURE_BOX and not (same[:, j] >= SAME_BOX).any()]
+        return Seen(
+            torch.cat((drawn, boxes[left])),
+            torch.cat((masks, torch.zeros(len(left), *image.shape[1:]))),
+            torch.cat((scores, torch.stack((torch.zeros(len(left)), certain[left]), 1))),
+        )
 
-    def look(self, image: Tensor, side: int) -> Found:
-        """People in a picture ``(3, h, w)``, seen with its longer side at ``side`` px; masks of half that size."""
-        x = resize(image, _network_size(image, side))[None].to(self.device)
-        with torch.inference_mode():
-            centres, weights, features, _ = self.network(x.contiguous(memory_format=torch.channels_last))
-            return self._pick(centres[0].float(), weights[0].float(), features[0].float())
+    def draw(self, image: Tensor, seen: Seen, progress: Callable[[float], None]) -> tuple[Tensor, Tensor]:
+        """Masks ``(K, h, w)`` and scores ``(K,)`` after a closer look at everyone.
 
-    def _pick(self, heat: Tensor, weights: Tensor, features: Tensor) -> Found:
-        heat = heat.sigmoid()
-        peaks = (heat == F.max_pool2d(heat, 3, 1, 1)) & (heat > FIRST_SCORE)
-        cells = peaks[0].nonzero()
-        centre = heat[0][peaks[0]]
-        order = centre.argsort(descending=True)[: 4 * self.max_people]
-        cells, centre = cells[order], centre[order]
-        masks = draw_masks(features, weights[:, cells[:, 0], cells[:, 1]].T, cells).sigmoid()
-        inside = (masks > 0.5).float()
-        area = inside.sum((1, 2))
-        scores = centre * (masks * inside).sum((1, 2)) / area.clamp(min=1)  # as sure of the mask as of the person
-        order = scores.argsort(descending=True)
-        order = order[(scores[order] >= FIRST_SCORE) & (area[order] >= LEAST_AREA)]
-        kept = distinct(inside[order].flatten(1))[: self.max_people]
-        return Found(masks[order][kept].cpu(), scores[order][kept].cpu())
-
-    def look_again(self, image: Tensor, found: Found, progress: Callable[[float], None]) -> tuple[Tensor, Tensor]:
-        """Masks and scores after a closer look at everyone, mirrored, so that the same mistake is less likely.
-
-        A score is the mean of both looks, the second's 0 if it does not find that person.
+        A score is the geometric mean of how sure the closer look is and, on average, what came before; 0 where the closer look draws
+        somebody else.
         """
-        masks, scores = found.masks.clone(), found.scores / 2
-        for i, box in enumerate(mask_boxes(masks)):
-            rows, columns = around(box, (image.shape[1], image.shape[2]), MARGIN)
-            known = masks[i, rows, columns]
-            closer = self.look(image[:, rows, columns].flip(2), CLOSER_SIDE)
-            views = resize(closer.masks, (known.shape[0], known.shape[1])).flip(2)
-            agreement = torch.tensor([iou(known > 0.5, view > 0.5) for view in views])
-            if len(views) and agreement.max() > SAME:
-                best = int(agreement.argmax())
-                scores[i] += closer.scores[best] / 2
-                drawn = FIRST_SHARE * known + (1 - FIRST_SHARE) * views[best]
-                masks[i] = 0
-                masks[i, rows, columns] = drawn
-            progress(0.4 + 0.5 * (i + 1) / len(masks))
+        masks, scores = seen.masks.clone(), torch.zeros(len(seen.masks))
+        for i, (box, first) in enumerate(zip(seen.boxes, seen.masks, strict=True)):
+            drawn, sure = self.closer(image, box)
+            if seen.scores[i, 0] > 0:
+                same = iou(first > 0.5, drawn > 0.5) > SAME_MASK
+                masks[i] = FIRST_SHARE * first + (1 - FIRST_SHARE) * drawn
+            else:
+                same = bool(overlaps(mask_boxes(drawn[None]), box[None]) > SAME_BOX)
+                masks[i] = drawn
+            scores[i] = (sure * seen.scores[i].mean()).sqrt() if same else 0.0
+            progress((i + 1) / len(masks))
         return masks, scores
 
 
-def draw_prompted(network: PeopleNetwork, image: Tensor, prompt: Tensor) -> tuple[Tensor, float]:
-    """Whom a prompted network sees: mask ``(h/2, w/2)`` in [0, 1], and how sure it is that there is somebody.
-
-    Args:
-        image: ``(3, h, w)``, both multiples of 32.
-        prompt: ``(h/4, w/4)``, 1 in the person's box.
-    """
-    device = next(network.parameters()).device
-    x = image[None].to(device).contiguous(memory_format=torch.channels_last)
-    centres, weights, features, _ = network(x, prompt[None, None].to(device))
-    heat = centres[0, 0].float().sigmoid()
-    cell = torch.stack(torch.unravel_index(heat.argmax(), heat.shape))[None]
-    drawn = draw_masks(features[0].float(), weights[0, :, cell[0, 0], cell[0, 1]].float()[None], cell)
-    return drawn[0].sigmoid(), float(heat.max())
-
-
-def is_small(masks: Tensor, size: tuple[int, int]) -> Tensor:
-    """Whose box, of masks ``(K, H, W)`` in a picture of that ``size``, is at most :data:`SMALL` long: ``(K,)`` bool."""
-    boxes = mask_boxes(masks)
+def is_small(boxes: Tensor, size: tuple[int, int]) -> Tensor:
+    """Which of ``boxes (K, 4)`` in a picture of that ``size`` are at most :data:`SMALL` long: ``(K,)`` bool."""
     return (boxes[:, 2:] - boxes[:, :2]).amax(1) <= SMALL * max(size)
 
 
-def is_cut(masks: Tensor, part: tuple[slice, slice]) -> Tensor:
-    """Who, of masks ``(K, H, W)``, reaches to where a ``part`` (rows, columns) of the picture ends, but not the picture: ``(K,)`` bool."""
-    boxes, (rows, columns) = mask_boxes(masks), part
-    height, width = masks.shape[1:]
-    low = torch.tensor([c.start + EDGE if c.start > 0 else -1 for c in (columns, rows)])
-    high = torch.tensor([c.stop - EDGE if c.stop < n else n + 1 for c, n in ((columns, width), (rows, height))])
+def is_cut(boxes: Tensor, part: tuple[slice, slice], size: tuple[int, int]) -> Tensor:
+    """Which of ``boxes (K, 4)`` reach to where a ``part`` (rows, columns) of a picture of that ``size`` ends, but not the picture:
+    ``(K,)`` bool."""
+    spans = list(zip(part[::-1], size[::-1], strict=True))
+    low = torch.tensor([c.start + EDGE if c.start > 0 else -1 for c, _ in spans])
+    high = torch.tensor([c.stop - EDGE if c.stop < n else n + 1 for c, n in spans])
     return ((boxes[:, :2] < low) | (boxes[:, 2:] > high)).any(1)
 
 
@@ -181,24 +162,6 @@ def spans(length: int) -> list[slice]:
     return [slice(start, start + side) for start in (round(i * (length - side) / (PARTS - 1)) for i in range(PARTS))]
 
 
-def distinct(inside: Tensor) -> list[int]:
-    """Which of the people ``(K, N)``, surest first, are not views or parts of a surer one."""
-    kept: list[int] = []
-    area = inside.sum(1)
-    shared = inside @ inside.T
-    for i in range(len(inside)):
-        if all(shared[i, j] <= SAME * min(area[i], area[j]) for j in kept):
-            kept.append(i)
-    return kept
-
-
 def iou(a: Tensor, b: Tensor) -> float:
     """Intersection over union of two boolean masks."""
     return float((a & b).sum() / (a | b).sum().clamp(min=1))
-
-
-def _network_size(image: Tensor, side: int) -> tuple[int, int]:
-    """Height and width nearest to the picture's proportions in multiples of 32, the longer one ``side``."""
-    height, width = image.shape[1:]
-    step = side / max(height, width)
-    return max(32, round(height * step / 32) * 32), max(32, round(width * step / 32) * 32)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ...image import resize
 from ...weights.bundled import load_bundled
-from ..mask_rcnn.boxes import clip, suppress
+from ..geometry import clip, suppress
 from .network import STRIDES, YOLOXNano
 
 SIDE = 416  # px of the longer side, as it was trained

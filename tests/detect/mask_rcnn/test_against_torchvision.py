@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from instmatt_core.detect.mask_rcnn.boxes import suppress
+from instmatt_core.detect.geometry import suppress
 from instmatt_core.detect.mask_rcnn.sampling import roi_align
 
 ops = pytest.importorskip("torchvision.ops", reason="needs torchvision", exc_type=ImportError)

@@ -7,26 +7,33 @@ import math
 import pytest
 import torch
 
-from instmatt_core.detect.mask_rcnn import boxes as bx
+from instmatt_core.detect.geometry import overlaps, suppress
+from instmatt_core.detect.mask_rcnn.anchors import anchors, refine
 
 
 def test_anchors_have_one_area_and_go_by_rows() -> None:
-    anchors = bx.anchors(2, 3, 8, 64.0)
-    assert anchors.shape == (18, 4)
-    sides = anchors[:, 2:] - anchors[:, :2]
+    made = anchors(2, 3, 8, 64.0)
+    assert made.shape == (18, 4)
+    sides = made[:, 2:] - made[:, :2]
     torch.testing.assert_close(sides.prod(1), torch.full((18,), 64.0**2))
     torch.testing.assert_close((sides[:, 1] / sides[:, 0])[:3], torch.tensor([0.5, 1.0, 2.0]))
-    centres = (anchors[:, 2:] + anchors[:, :2]) / 2
+    centres = (made[:, 2:] + made[:, :2]) / 2
     torch.testing.assert_close(centres[::3], torch.tensor([[0.0, 0], [8, 0], [16, 0], [0, 8], [8, 8], [16, 8]]))
 
 
 def test_refine() -> None:
     box = torch.tensor([[10.0, 20.0, 30.0, 60.0]])
-    torch.testing.assert_close(bx.refine(box, torch.zeros(1, 4)), box)
-    moved = bx.refine(box, torch.tensor([[5.0, -2.5, 5 * math.log(2), 0.0]]), (10, 10, 5, 5))
+    torch.testing.assert_close(refine(box, torch.zeros(1, 4)), box)
+    moved = refine(box, torch.tensor([[5.0, -2.5, 5 * math.log(2), 0.0]]), (10, 10, 5, 5))
     torch.testing.assert_close(moved, torch.tensor([[10.0, 10.0, 50.0, 50.0]]))
-    grown = bx.refine(box, torch.tensor([[0.0, 0.0, 50.0, 50.0]]))
+    grown = refine(box, torch.tensor([[0.0, 0.0, 50.0, 50.0]]))
     torch.testing.assert_close(grown[0, 2] - grown[0, 0], torch.tensor(20 * 1000 / 16))
+
+
+def test_overlaps() -> None:
+    boxes, others = torch.tensor([[0.0, 0, 4, 4], [1, 1, 1, 1]]), torch.tensor([[2.0, 0, 6, 4], [10, 10, 12, 12], [1, 1, 1, 1]])
+    torch.testing.assert_close(overlaps(boxes, others), torch.tensor([[1 / 3, 0, 0], [0, 0, 0]]))
+    assert overlaps(boxes, others[:0]).shape == (2, 0)
 
 
 def literal_suppress(boxes: list[list[float]], scores: list[float], groups: list[int], threshold: float) -> list[int]:
@@ -50,10 +57,10 @@ def test_suppress(threshold: float) -> None:
     sides = torch.rand(300, 2, generator=generator, dtype=torch.float64) * 30 + 5
     boxes, scores = torch.cat((corners, corners + sides), 1), torch.rand(300, generator=generator)
     groups = torch.randint(0, 4, (300,), generator=generator)
-    kept = bx.suppress(boxes, scores, groups, threshold)
+    kept = suppress(boxes, scores, groups, threshold)
     assert kept.tolist() == literal_suppress(boxes.tolist(), scores.tolist(), groups.tolist(), threshold)
     assert 10 < len(kept) < 290
 
 
 def test_suppress_nothing() -> None:
-    assert len(bx.suppress(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.long), 0.5)) == 0
+    assert len(suppress(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.long), 0.5)) == 0

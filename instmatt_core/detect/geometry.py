@@ -1,0 +1,49 @@
+"""Boxes ``(N, 4)`` as x0, y0, x1, y1 in px: where they end, how much they share, which of many to keep."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def clip(boxes: Tensor, size: tuple[int, int]) -> Tensor:
+    """Boxes cut off at the rim of a picture of ``size`` (height, width)."""
+    height, width = size
+    return torch.minimum(boxes.clamp(min=0), boxes.new_tensor((width, height, width, height)))
+
+
+def not_empty(boxes: Tensor) -> Tensor:
+    """``(N,)`` bool: has an area."""
+    return (boxes[..., 2:] > boxes[..., :2]).all(-1)
+
+
+def overlaps(boxes: Tensor, others: Tensor) -> Tensor:
+    """Intersection over union of each of ``boxes (N, 4)`` with each of ``others (M, 4)``: ``(N, M)``; 0 where both are empty."""
+    area, other = ((b[:, 2:] - b[:, :2]).prod(1) for b in (boxes, others))
+    shared = torch.minimum(boxes[:, None, 2:], others[None, :, 2:]) - torch.maximum(boxes[:, None, :2], others[None, :, :2])
+    both = shared.clamp(min=0).prod(2)
+    return both / (area[:, None] + other[None, :] - both).clamp(min=torch.finfo(boxes.dtype).tiny)
+
+
+def suppress(boxes: Tensor, scores: Tensor, groups: Tensor, threshold: float) -> Tensor:
+    """Non-maximum suppression inside each group: the indices that stay, surest first.
+
+    A box goes if its IoU with a surer one that stays, of the same group, exceeds ``threshold``.
+    """
+    members = [(groups == group).nonzero()[:, 0] for group in groups.unique()]
+    kept = [index[_suppress_one_group(boxes[index], scores[index], threshold)] for index in members]
+    stays = torch.cat(kept) if kept else groups.new_zeros(0, dtype=torch.long)
+    return stays[scores[stays].argsort(descending=True, stable=True)]
+
+
+def _suppress_one_group(boxes: Tensor, scores: Tensor, threshold: float) -> Tensor:
+    order = scores.argsort(descending=True, stable=True)
+    rivals = (overlaps(boxes[order], boxes[order]) > threshold).cpu().numpy()  # in numpy, for the loop's many small steps
+    gone = np.zeros(len(rivals), bool)
+    stays = []
+    for index, row in enumerate(rivals):
+        if not gone[index]:
+            stays.append(index)
+            gone |= row
+    return order[stays]

@@ -1,0 +1,134 @@
+"""The two looks of the people detector: a first one that finds everybody, and a closer one that draws who is in a box."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ...image import resize
+from ...weights.bundled import load_bundled
+from .network import PeopleNetwork, draw_masks
+
+SIDE = 448  # what the first look sees
+LEAST_SCORE = 0.15  # of the first look's people
+LEAST_AREA = 24  # px of a mask as the network draws it
+SAME = 0.5  # share of the smaller mask's area above which two masks are of one person
+CLOSER_SIDE = 224  # what the closer look sees
+SURROUNDINGS = 0.2  # of a box's longer side, on every side, which the closer look sees, too
+
+
+class FirstLook:
+    """Finds people and draws their masks; call it with a picture.
+
+    Args:
+        device: where the network runs.
+        network: another one than the bundled.
+    """
+
+    def __init__(self, device: torch.device, network: PeopleNetwork | None = None):
+        self.device, self.network = device, prepared(network or bundled("people"), device)
+
+    def __call__(self, image: Tensor, most: int) -> tuple[Tensor, Tensor]:
+        """Masks ``(K, h', w')`` in [0, 1], smaller than ``image (3, h, w)``, and scores ``(K,)``, surest first, of ``most`` at most."""
+        x = resize(image, network_size((image.shape[1], image.shape[2]), SIDE))[None].to(self.device)
+        with torch.inference_mode():
+            centres, weights, features, _ = self.network(x.contiguous(memory_format=torch.channels_last))
+            masks, scores = self._pick(centres[0].float().sigmoid(), weights[0].float(), features[0].float(), most)
+        return masks.cpu(), scores.cpu()
+
+    def _pick(self, heat: Tensor, weights: Tensor, features: Tensor, most: int) -> tuple[Tensor, Tensor]:
+        peaks = (heat == F.max_pool2d(heat, 3, 1, 1)) & (heat > LEAST_SCORE)
+        cells = peaks[0].nonzero()
+        centre = heat[0][peaks[0]]
+        order = centre.argsort(descending=True)[: 4 * most]
+        cells, centre = cells[order], centre[order]
+        masks = draw_masks(features, weights[:, cells[:, 0], cells[:, 1]].T, cells).sigmoid()
+        inside = (masks > 0.5).float()
+        area = inside.sum((1, 2))
+        scores = centre * (masks * inside).sum((1, 2)) / area.clamp(min=1)  # as sure of the mask as of the person
+        order = scores.argsort(descending=True)
+        order = order[(scores[order] >= LEAST_SCORE) & (area[order] >= LEAST_AREA)]
+        kept = distinct(inside[order].flatten(1))[:most]
+        return masks[order][kept], scores[order][kept]
+
+
+class CloserLook:
+    """Draws the person in a box; call it with a picture and a box.
+
+    Args:
+        device: where the network runs.
+        network: another one than the bundled.
+    """
+
+    def __init__(self, device: torch.device, network: PeopleNetwork | None = None):
+        self.device, self.network = device, prepared(network or bundled("people_closer", prompted=True), device)
+
+    def __call__(self, image: Tensor, box: Tensor) -> tuple[Tensor, float]:
+        """Mask ``(h, w)`` in [0, 1] of whom a box (x0, y0, x1, y1) px of ``image (3, h, w)`` is about, and how sure it is of anybody."""
+        rows, columns = window(box, (image.shape[1], image.shape[2]))
+        part = image[:, rows, columns]
+        size = network_size((part.shape[1], part.shape[2]), CLOSER_SIDE)
+        prompt = torch.zeros(part.shape[1:])
+        x0, y0, x1, y1 = (box - torch.tensor((columns.start, rows.start)).repeat(2)).clamp(min=0).round().int().tolist()
+        prompt[y0:y1, x0:x1] = 1
+        with torch.inference_mode():
+            drawn, score = draw_prompted(self.network, resize(part, size), resize(prompt, (size[0] // 4, size[1] // 4)))
+        mask = torch.zeros(image.shape[1:])
+        mask[rows, columns] = resize(drawn.cpu(), (part.shape[1], part.shape[2]))
+        return mask, score
+
+
+def bundled(name: str, prompted: bool = False) -> PeopleNetwork:
+    """A network with weights of the package."""
+    network = PeopleNetwork(prompted)
+    network.load_state_dict(load_bundled(name))
+    return network
+
+
+def prepared(network: PeopleNetwork, device: torch.device) -> PeopleNetwork:
+    """For use on ``device``."""
+    return network.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def draw_prompted(network: PeopleNetwork, image: Tensor, prompt: Tensor) -> tuple[Tensor, float]:
+    """Whom a prompted network sees: mask ``(h/2, w/2)`` in [0, 1], and how sure it is that there is somebody.
+
+    Args:
+        image: ``(3, h, w)``, both multiples of 32.
+        prompt: ``(h/4, w/4)``, 1 in the person's box.
+    """
+    device = next(network.parameters()).device
+    x = image[None].to(device).contiguous(memory_format=torch.channels_last)
+    centres, weights, features, _ = network(x, prompt[None, None].to(device))
+    heat = centres[0, 0].float().sigmoid()
+    cell = torch.stack(torch.unravel_index(heat.argmax(), heat.shape))[None]
+    drawn = draw_masks(features[0].float(), weights[0, :, cell[0, 0], cell[0, 1]].float()[None], cell)
+    return drawn[0].sigmoid(), float(heat.max())
+
+
+def window(box: Tensor, size: tuple[int, int]) -> tuple[slice, slice]:
+    """Rows and columns of a square round a box (x0, y0, x1, y1) px, moved into a picture of ``size`` (height, width), or cut where it
+    is larger."""
+    side = max(16, round((1 + 2 * SURROUNDINGS) * float((box[2:] - box[:2]).max())))
+    corners = ((box[:2] + box[2:] - side) / 2).round().int().tolist()
+    starts = [min(max(0, corner), max(0, n - side)) for corner, n in zip(corners, size[::-1], strict=True)]
+    columns, rows = (slice(start, min(start + side, n)) for start, n in zip(starts, size[::-1], strict=True))
+    return rows, columns
+
+
+def distinct(inside: Tensor) -> list[int]:
+    """Which of the people ``(K, N)``, surest first, are not views or parts of a surer one."""
+    kept: list[int] = []
+    area = inside.sum(1)
+    shared = inside @ inside.T
+    for i in range(len(inside)):
+        if all(shared[i, j] <= SAME * min(area[i], area[j]) for j in kept):
+            kept.append(i)
+    return kept
+
+
+def network_size(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """Height and width nearest to the proportions of ``size`` in multiples of 32, the longer one ``side``."""
+    step = side / max(size)
+    return max(32, round(size[0] * step / 32) * 32), max(32, round(size[1] * step / 32) * 32)
