@@ -129,8 +129,8 @@ class CloserTask(PeopleTask):
             batch = data[i]
             image, prompt = as_image(batch["image"][0].permute(1, 2, 0).numpy()), batch["prompt"][0, 0].float() / 255
             with torch.inference_mode():
-                mask, _ = draw_prompted(network, image, prompt)
-            mask = resize(mask.cpu(), (size, size))[None]
+                mask, _ = draw_prompted(network, image[None], prompt[None])
+            mask = resize(mask.cpu(), (size, size))
             bright = image * (0.6 + 0.4 * resize(prompt, (size, size)))
             views.append(overlay(bright, InstanceMattes(mask, mask_boxes(mask), torch.ones(1))))
         return torch.cat([torch.cat(views[:4], 2), torch.cat(views[4:], 2)], 1)

@@ -133,6 +133,18 @@ _ENTRIES = (
         sha256="9768893c59c726c0badd5b02f4a92720b531d7eebfd1f0aa3b288850404a1ba7",
     ),
     Weights(
+        name="people-closer",
+        system="people",
+        architecture="the network of people, told by a box whom to draw",
+        source=Bundled("people_closer"),
+        licence=APACHE,
+        parameters=4_562_768,
+        trained_on="scenes of Clothing Co-Parsing street photographs, machine-made portraits, drawn people and things; docs/people.md",
+        figures="see people",
+        size=9_159_216,
+        sha256="556ffc885e0698bc6a154998dd81b54a51d2e2b1fcc4341a737be41e4beb8c5e",
+    ),
+    Weights(
         name="instmatt-compact",
         system="instmatt",
         architecture="InstMatt's first stage, widths 16, 32, 48, 96, 160",

@@ -8,13 +8,13 @@ from torch import Tensor
 
 from ...image import resize
 from ...weights.bundled import load_bundled
-from .network import PeopleNetwork, draw_masks
+from .network import MASK_STRIDE, PeopleNetwork, draw_masks
 
 SIDE = 448  # what the first look sees
 LEAST_SCORE = 0.15  # of the first look's people
 LEAST_AREA = 24  # px of a mask as the network draws it
 SAME = 0.5  # share of the smaller mask's area above which two masks are of one person
-CLOSER_SIDE = 224  # what the closer look sees
+CLOSER_SIDE = 256  # what the closer look sees, once as it is and once mirrored
 SURROUNDINGS = 0.2  # of a box's longer side, on every side, which the closer look sees, too
 
 
@@ -72,11 +72,12 @@ class CloserLook:
         prompt = torch.zeros(part.shape[1:])
         x0, y0, x1, y1 = (box - torch.tensor((columns.start, rows.start)).repeat(2)).clamp(min=0).round().int().tolist()
         prompt[y0:y1, x0:x1] = 1
+        seen, told = resize(part, size), resize(prompt, (size[0] // MASK_STRIDE, size[1] // MASK_STRIDE))
         with torch.inference_mode():
-            drawn, score = draw_prompted(self.network, resize(part, size), resize(prompt, (size[0] // 4, size[1] // 4)))
+            drawn, sure = draw_prompted(self.network, torch.stack((seen, seen.flip(2))), torch.stack((told, told.flip(1))))
         mask = torch.zeros(image.shape[1:])
-        mask[rows, columns] = resize(drawn.cpu(), (part.shape[1], part.shape[2]))
-        return mask, score
+        mask[rows, columns] = resize(((drawn[0] + drawn[1].flip(1)) / 2).cpu(), (part.shape[1], part.shape[2]))
+        return mask, float(sure.mean())
 
 
 def bundled(name: str, prompted: bool = False) -> PeopleNetwork:
@@ -91,20 +92,20 @@ def prepared(network: PeopleNetwork, device: torch.device) -> PeopleNetwork:
     return network.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def draw_prompted(network: PeopleNetwork, image: Tensor, prompt: Tensor) -> tuple[Tensor, float]:
-    """Whom a prompted network sees: mask ``(h/2, w/2)`` in [0, 1], and how sure it is that there is somebody.
+def draw_prompted(network: PeopleNetwork, images: Tensor, prompts: Tensor) -> tuple[Tensor, Tensor]:
+    """Whom a prompted network sees: masks ``(B, h/2, w/2)`` in [0, 1], and how sure it is that there is somebody, ``(B,)``.
 
     Args:
-        image: ``(3, h, w)``, both multiples of 32.
-        prompt: ``(h/4, w/4)``, 1 in the person's box.
+        images: ``(B, 3, h, w)``, both multiples of 32.
+        prompts: ``(B, h/4, w/4)``, 1 in the person's box.
     """
     device = next(network.parameters()).device
-    x = image[None].to(device).contiguous(memory_format=torch.channels_last)
-    centres, weights, features, _ = network(x, prompt[None, None].to(device))
-    heat = centres[0, 0].float().sigmoid()
-    cell = torch.stack(torch.unravel_index(heat.argmax(), heat.shape))[None]
-    drawn = draw_masks(features[0].float(), weights[0, :, cell[0, 0], cell[0, 1]].float()[None], cell)
-    return drawn[0].sigmoid(), float(heat.max())
+    x = images.to(device).contiguous(memory_format=torch.channels_last)
+    centres, weights, features, _ = (part.float() for part in network(x, prompts[:, None].to(device)))
+    heat = centres[:, 0].sigmoid()
+    cells = torch.stack(torch.unravel_index(heat.flatten(1).argmax(1), heat.shape[1:]), 1)
+    drawn = [draw_masks(f, w[:, y, x][None], torch.stack((y, x))[None])[0] for f, w, (y, x) in zip(features, weights, cells, strict=True)]
+    return torch.stack(drawn).sigmoid(), heat.amax((1, 2))
 
 
 def window(box: Tensor, size: tuple[int, int]) -> tuple[slice, slice]:
