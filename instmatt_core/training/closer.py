@@ -64,9 +64,9 @@ class Prompts:
         sure = np.zeros(seen.shape[:2], bool)  # the box says who is meant: nobody else needs to be known
         scene = Scene(seen, np.stack(own) if own else np.zeros((0, *seen.shape[:2]), np.uint8), sure)
         x0, y0, x1, y1 = np.clip((box - (x, y, x, y)) * self.size / side, 0, self.size).round().astype(int).tolist()
-        prompt = np.zeros((self.size, self.size), np.uint8)
-        prompt[y0:y1, x0:x1] = 255
-        prompt = cv2.resize(prompt, (self.size // MASK_STRIDE,) * 2, interpolation=cv2.INTER_AREA)
+        inside = np.zeros((self.size, self.size), np.uint8)
+        inside[y0:y1, x0:x1] = 255
+        prompt = cv2.resize(inside, (self.size // MASK_STRIDE,) * 2, interpolation=cv2.INTER_AREA)
         return targets(scene, rng, 1) | {"prompt": torch.from_numpy(prompt)[None]}
 
     def scaled(self, part: np.ndarray) -> np.ndarray:

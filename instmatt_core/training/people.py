@@ -128,9 +128,10 @@ class PeopleTask(Task):
 
     def composer(self, size: int, kept_aside: bool = False) -> Composer:
         """Scenes of ``size`` px."""
-        recipe = self.recipe
-        settings = {"real": recipe.real, "crowded": recipe.crowded, "hard": recipe.hard}
-        return Composer(self.folders, (size, size), recipe.seed, kept_aside=kept_aside, **settings)
+        recipe, square = self.recipe, (size, size)
+        return Composer(
+            self.folders, square, recipe.seed, kept_aside=kept_aside, real=recipe.real, crowded=recipe.crowded, hard=recipe.hard
+        )
 
     def look(self, network: nn.Module, image: Tensor, batch: Batch) -> Sequence[Tensor]:
         """What the network says of ``image (B, 3, H, W)``."""
