@@ -15,7 +15,7 @@ from ..instances import InstanceMasks, left_to_right, mask_boxes, share, take
 from .blazepose import BlazePose
 from .blazepose.detector import steadiness
 from .people import People
-from .people.detector import WORKING_SIDE, iou
+from .people.detector import WORKING_SIDE, iou, is_small
 
 SAME = 0.6  # IoU from which on two masks are of one person
 BLAZEPOSE_SHARE = 0.7  # of BlazePose's mask in the result, against a people detector's that is not steady at all; half of it between equals
@@ -58,13 +58,13 @@ class Ensemble:
     def __call__(self, image: Tensor, progress: Callable[[float], None] = lambda share: None) -> InstanceMasks:
         """Find people in ``image (3, H, W)``; the masks have its size and are ordered left to right.
 
-        Heads are known of those people whom BlazePose finds, too.
+        Heads are known of those people whom BlazePose finds, too. It does not look where everybody is small.
         """
         size = (image.shape[1], image.shape[2])
         working = fit(size, WORKING_SIDE)
         picture = resize(image, working)
         people = self.people(picture, lambda done: progress(0.2 * done))
-        if len(people):
+        if not is_small(people.boxes, working).all():  # BlazePose hardly sees those, and takes long to look for them
             people = together(people, self.blazepose(picture, lambda done: progress(0.2 + 0.75 * done)))
         masks = resize(people.masks, size).clamp(0, 1)  # rounding
         heads = None if people.heads is None else people.heads * (size[1] / working[1])

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from instmatt_core.detect.ensemble import BLAZEPOSE_SHARE, Ensemble, together
+from instmatt_core.image import resize
 from instmatt_core.instances import InstanceMasks, mask_boxes
 
 
@@ -54,6 +55,14 @@ def test_two_people(example: torch.Tensor) -> None:
     assert (people.heads[:, :2] > people.boxes[:, :2]).all()
     assert (people.heads[:, :2] < people.boxes[:, 2:]).all()
     assert (people.masks.sum(0) <= 1.0001).all()
+
+
+def test_blazepose_does_not_look_for_small_people(example: torch.Tensor) -> None:
+    picture = torch.full((3, 640, 960), 0.4)
+    picture[:, 200:280, 300:420] = resize(example, (80, 120))
+    people = Ensemble()(picture)
+    assert len(people) == 2
+    assert people.heads is None
 
 
 def test_nobody() -> None:

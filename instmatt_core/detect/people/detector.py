@@ -12,13 +12,14 @@ from ...image import fit, resize
 from ...instances import InstanceMasks, left_to_right, mask_boxes, share
 from ..geometry import overlaps
 from ..yolox import YOLOX
-from .looks import CloserLook, FirstLook, distinct
+from .looks import SAME, CloserLook, FirstLook, distinct
 from .network import PeopleNetwork
 
 WORKING_SIDE = 1280  # px of the longer side; finer masks than that only cost time and memory
 FIRST_SHARE = 0.3  # of the first look's mask in the result
 SAME_BOX = 0.5  # IoU from which on a box is of who has a mask
 SAME_MASK = 0.5  # IoU from which on both looks have drawn the same person
+PART_OF = 0.9  # share of the smaller mask's area above which, in the end, two masks are of one person
 SURE_BOX = 0.4  # score of a box in which to look for somebody of whom the first look had no mask
 SMALL = 0.2  # of the picture's longer side; people no larger than that are looked for in parts of the picture, too,
 FEW = 2  # if there are at least so many of them
@@ -52,7 +53,7 @@ class People:
     name = "people"
 
     def __init__(
-        self, device: str | torch.device = "cpu", *, min_score: float = 0.32, max_people: int = 40, network: PeopleNetwork | None = None
+        self, device: str | torch.device = "cpu", *, min_score: float = 0.29, max_people: int = 40, network: PeopleNetwork | None = None
     ):
         self.min_score, self.max_people = min_score, max_people
         device = torch.device(device)
@@ -73,21 +74,19 @@ class People:
         size = (image.shape[1], image.shape[2])
         picture = resize(image, fit(size, WORKING_SIDE))
         masks, scores = self.look_everywhere(picture, progress)
-        order = scores.argsort(descending=True)
-        order = order[scores[order] >= self.min_score]
-        kept = order[distinct((masks[order, ::2, ::2] > 0.5).float().flatten(1))[: self.max_people]]
-        masks, scores = resize(share(masks[kept]), size).clamp(0, 1), scores[kept]  # rounding
+        masks, scores = resize(share(masks[: self.max_people]), size).clamp(0, 1), scores[: self.max_people]  # rounding
         there = (masks > 0.5).flatten(1).any(1)
         progress(1.0)
         return left_to_right(InstanceMasks(masks[there], mask_boxes(masks[there]), scores[there]))
 
     def look_everywhere(self, image: Tensor, progress: Callable[[float], None]) -> tuple[Tensor, Tensor]:
-        """Masks ``(K, h, w)`` and scores ``(K,)`` of people in a picture ``(3, h, w)``: of the whole, and where people are small, of
-        overlapping parts, too."""
+        """Masks ``(K, h, w)`` and scores ``(K,)`` of people in a picture ``(3, h, w)``, surest first: of the whole, and where people are
+        small, of overlapping parts, too."""
         size = (image.shape[1], image.shape[2])
         masks, scores = self.draw(image, self.see(image), lambda done: progress(0.1 + 0.3 * done))
-        small = is_small(mask_boxes(masks), size) & (scores >= self.min_score)
-        if small.sum() < FEW:
+        masks, scores = self.settle(masks, scores, len(masks))
+        whole = len(masks)
+        if is_small(mask_boxes(masks), size).sum() < FEW:
             return masks, scores
         parts = [(rows, columns) for rows in spans(size[0]) for columns in spans(size[1])]
         for i, (rows, columns) in enumerate(parts):
@@ -95,13 +94,23 @@ class People:
             boxes = near.boxes + torch.tensor((columns.start, rows.start)).repeat(2)
             placed = torch.zeros(len(near.masks), *size)
             placed[:, rows, columns] = near.masks
-            near = Seen(boxes, placed, near.scores)
-            near = near[is_small(boxes, size) & ~is_cut(boxes, (rows, columns), size)]
-            new = (overlaps(near.boxes, mask_boxes(masks[scores >= self.min_score])) < SAME_BOX).all(1)
-            drawn, sure = self.draw(image, near[new], lambda done: None)
+            new = (overlaps(boxes, mask_boxes(masks)) < SAME_BOX).all(1)
+            new &= is_small(boxes, size) & ~is_cut(boxes, (rows, columns), size)
+            drawn, sure = self.draw(image, Seen(boxes, placed, near.scores)[new], lambda done: None)
+            drawn, sure = drawn[sure >= self.min_score], sure[sure >= self.min_score]
             masks, scores = torch.cat((masks, drawn)), torch.cat((scores, sure))
             progress(0.4 + 0.6 * (i + 1) / len(parts))
-        return masks, scores
+        return self.settle(masks, scores, whole)
+
+    def settle(self, masks: Tensor, scores: Tensor, whole: int) -> tuple[Tensor, Tensor]:
+        """Those who are sure enough and nobody else's part, surest first. The first ``whole`` were seen in the whole picture: they may
+        overlap more, since the first look has already told them apart."""
+        order = scores.argsort(descending=True)
+        order = order[scores[order] >= self.min_score]
+        from_whole = order < whole
+        same = torch.where(from_whole[:, None] & from_whole, PART_OF, SAME)
+        kept = order[distinct((masks[order, ::2, ::2] > 0.5).float().flatten(1), same)]
+        return masks[kept], scores[kept]
 
     def see(self, image: Tensor) -> Seen:
         """Who seems to be in a picture ``(3, h, w)``."""

@@ -118,13 +118,17 @@ def window(box: Tensor, size: tuple[int, int]) -> tuple[slice, slice]:
     return rows, columns
 
 
-def distinct(inside: Tensor) -> list[int]:
-    """Which of the people ``(K, N)``, surest first, are not views or parts of a surer one."""
+def distinct(inside: Tensor, same: float | Tensor = SAME) -> list[int]:
+    """Which of the people ``(K, N)``, surest first, are not views or parts of a surer one.
+
+    Args:
+        same: share of the smaller one's area above which two are the same, ``(K, K)`` if it is not one for all.
+    """
     kept: list[int] = []
     area = inside.sum(1)
-    shared = inside @ inside.T
+    too_much = inside @ inside.T > torch.as_tensor(same) * torch.minimum(area[:, None], area[None])
     for i in range(len(inside)):
-        if all(shared[i, j] <= SAME * min(area[i], area[j]) for j in kept):
+        if not too_much[i, kept].any():
             kept.append(i)
     return kept
 
