@@ -20,6 +20,7 @@ FIRST_SHARE = 0.3  # of the first look's mask in the result
 SAME_BOX = 0.5  # IoU from which on a box is of who has a mask
 SAME_MASK = 0.5  # IoU from which on both looks have drawn the same person
 PART_OF = 0.9  # share of the smaller mask's area above which, in the end, two masks are of one person
+LEAST_LEFT = 0.3  # of a mask when all masks have been made to share the picture; with less, it was somebody else's
 SURE_BOX = 0.4  # score of a box in which to look for somebody of whom the first look had no mask
 SMALL = 0.2  # of the picture's longer side; people no larger than that are looked for in parts of the picture, too,
 FEW = 2  # if there are at least so many of them
@@ -53,7 +54,7 @@ class People:
     name = "people"
 
     def __init__(
-        self, device: str | torch.device = "cpu", *, min_score: float = 0.29, max_people: int = 40, network: PeopleNetwork | None = None
+        self, device: str | torch.device = "cpu", *, min_score: float = 0.32, max_people: int = 40, network: PeopleNetwork | None = None
     ):
         self.min_score, self.max_people = min_score, max_people
         device = torch.device(device)
@@ -74,18 +75,21 @@ class People:
         size = (image.shape[1], image.shape[2])
         picture = resize(image, fit(size, WORKING_SIDE))
         masks, scores = self.look_everywhere(picture, progress)
-        masks, scores = resize(share(masks[: self.max_people]), size).clamp(0, 1), scores[: self.max_people]  # rounding
-        there = (masks > 0.5).flatten(1).any(1)
+        masks, scores = masks[: self.max_people], scores[: self.max_people]
+        shared = share(masks)
+        left = [float((mask > 0.5).sum()) for mask in shared]
+        there = torch.tensor([own > LEAST_LEFT * (mask > 0.5).sum() for own, mask in zip(left, masks, strict=True)], dtype=torch.bool)
+        masks = resize(shared[there], size).clamp(0, 1)  # rounding
         progress(1.0)
-        return left_to_right(InstanceMasks(masks[there], mask_boxes(masks[there]), scores[there]))
+        return left_to_right(InstanceMasks(masks, mask_boxes(masks), scores[there]))
 
     def look_everywhere(self, image: Tensor, progress: Callable[[float], None]) -> tuple[Tensor, Tensor]:
         """Masks ``(K, h, w)`` and scores ``(K,)`` of people in a picture ``(3, h, w)``, surest first: of the whole, and where people are
         small, of overlapping parts, too."""
         size = (image.shape[1], image.shape[2])
-        masks, scores = self.draw(image, self.see(image), lambda done: progress(0.1 + 0.3 * done))
-        masks, scores = self.settle(masks, scores, len(masks))
-        whole = len(masks)
+        seen = self.see(image)
+        masks, scores = self.draw(image, seen, lambda done: progress(0.1 + 0.3 * done))
+        masks, scores, apart = self.settle(masks, scores, seen.scores[:, 0] > 0)
         if is_small(mask_boxes(masks), size).sum() < FEW:
             return masks, scores
         parts = [(rows, columns) for rows in spans(size[0]) for columns in spans(size[1])]
@@ -99,18 +103,18 @@ class People:
             drawn, sure = self.draw(image, Seen(boxes, placed, near.scores)[new], lambda done: None)
             drawn, sure = drawn[sure >= self.min_score], sure[sure >= self.min_score]
             masks, scores = torch.cat((masks, drawn)), torch.cat((scores, sure))
+            apart = torch.cat((apart, torch.zeros(len(sure), dtype=torch.bool)))
             progress(0.4 + 0.6 * (i + 1) / len(parts))
-        return self.settle(masks, scores, whole)
+        return self.settle(masks, scores, apart)[:2]
 
-    def settle(self, masks: Tensor, scores: Tensor, whole: int) -> tuple[Tensor, Tensor]:
-        """Those who are sure enough and nobody else's part, surest first. The first ``whole`` were seen in the whole picture: they may
-        overlap more, since the first look has already told them apart."""
+    def settle(self, masks: Tensor, scores: Tensor, apart: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Those of masks ``(K, h, w)`` and ``scores (K,)`` who are sure enough and nobody else's part, surest first. Those ``apart``,
+        ``(K,)`` bool, may overlap one another more: one look has told them apart."""
         order = scores.argsort(descending=True)
         order = order[scores[order] >= self.min_score]
-        from_whole = order < whole
-        same = torch.where(from_whole[:, None] & from_whole, PART_OF, SAME)
+        same = torch.where(apart[order, None] & apart[order], PART_OF, SAME)
         kept = order[distinct((masks[order, ::2, ::2] > 0.5).float().flatten(1), same)]
-        return masks[kept], scores[kept]
+        return masks[kept], scores[kept], apart[kept]
 
     def see(self, image: Tensor) -> Seen:
         """Who seems to be in a picture ``(3, h, w)``."""
