@@ -59,7 +59,8 @@ def test_where(capsys: pytest.CaptureFixture[str], home: Path) -> None:
 def test_verify(capsys: pytest.CaptureFixture[str], home: Path) -> None:
     assert main(["weights", "verify"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(":")[0] for line in lines] == ["blazepose-detector", "blazepose-landmarks", "people", "instmatt-compact"]
+    bundled = ["blazepose-detector", "blazepose-landmarks", "yolox-nano", "people", "people-closer", "instmatt-compact"]
+    assert [line.split(":")[0] for line in lines] == bundled
     assert all("sha256 as expected" in line for line in lines)
     (home / "weights").mkdir(parents=True)
     save_file({"a": torch.full((1,), torch.nan)}, home / "weights" / "sim.safetensors")
