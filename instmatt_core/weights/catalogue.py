@@ -153,8 +153,8 @@ _ENTRIES = (
         parameters=2_776_749,
         trained_on="scenes composed from Clothing Co-Parsing street photographs and machine-made portraits; docs/instmatt_compact.md",
         figures="200 composed scenes of kept-aside people: docs/instmatt_compact.md",
-        size=5_597_530,
-        sha256="830f12513e01f23b1c304d7a04065a61cb7594d17a252818519e57661da28672",
+        size=5_597_514,
+        sha256="e0cf549638178d12f0f8ca4b64bd43aa76e9676d4db82243a9e5271091768ecf",
     ),
     Weights(
         name="instmatt",

@@ -24,6 +24,7 @@ LEAST_LEFT = 0.3  # of a mask when all masks have been made to share the picture
 SURE_BOX = 0.4  # score of a box in which to look for somebody of whom the first look had no mask
 SMALL = 0.2  # of the picture's longer side; people no larger than that are looked for in parts of the picture, too,
 FEW = 2  # if there are at least so many of them
+PART_SCORE = 0.04  # by which who is seen in a part has to be surer: there is less to go by
 PARTS, PART = 3, 0.45  # so many rows and columns of parts, each this share of the picture's height and width
 EDGE = 4  # px; a mask so near to where a part is cut off is taken for a piece of somebody
 
@@ -54,7 +55,7 @@ class People:
     name = "people"
 
     def __init__(
-        self, device: str | torch.device = "cpu", *, min_score: float = 0.32, max_people: int = 40, network: PeopleNetwork | None = None
+        self, device: str | torch.device = "cpu", *, min_score: float = 0.28, max_people: int = 40, network: PeopleNetwork | None = None
     ):
         self.min_score, self.max_people = min_score, max_people
         device = torch.device(device)
@@ -87,9 +88,9 @@ class People:
         """Masks ``(K, h, w)`` and scores ``(K,)`` of people in a picture ``(3, h, w)``, surest first: of the whole, and where people are
         small, of overlapping parts, too."""
         size = (image.shape[1], image.shape[2])
-        seen = self.see(image)
-        masks, scores = self.draw(image, seen, lambda done: progress(0.1 + 0.3 * done))
-        masks, scores, apart = self.settle(masks, scores, seen.scores[:, 0] > 0)
+        masks, scores = self.draw(image, self.see(image), lambda done: progress(0.1 + 0.3 * done))
+        masks, scores = self.settle(masks, scores, len(masks))
+        whole = len(masks)
         if is_small(mask_boxes(masks), size).sum() < FEW:
             return masks, scores
         parts = [(rows, columns) for rows in spans(size[0]) for columns in spans(size[1])]
@@ -101,20 +102,20 @@ class People:
             new = (overlaps(boxes, mask_boxes(masks)) < SAME_BOX).all(1)
             new &= is_small(boxes, size) & ~is_cut(boxes, (rows, columns), size)
             drawn, sure = self.draw(image, Seen(boxes, placed, near.scores)[new], lambda done: None)
-            drawn, sure = drawn[sure >= self.min_score], sure[sure >= self.min_score]
-            masks, scores = torch.cat((masks, drawn)), torch.cat((scores, sure))
-            apart = torch.cat((apart, torch.zeros(len(sure), dtype=torch.bool)))
+            enough = sure >= self.min_score + PART_SCORE
+            masks, scores = torch.cat((masks, drawn[enough])), torch.cat((scores, sure[enough]))
             progress(0.4 + 0.6 * (i + 1) / len(parts))
-        return self.settle(masks, scores, apart)[:2]
+        return self.settle(masks, scores, whole)
 
-    def settle(self, masks: Tensor, scores: Tensor, apart: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Those of masks ``(K, h, w)`` and ``scores (K,)`` who are sure enough and nobody else's part, surest first. Those ``apart``,
-        ``(K,)`` bool, may overlap one another more: one look has told them apart."""
+    def settle(self, masks: Tensor, scores: Tensor, whole: int) -> tuple[Tensor, Tensor]:
+        """Those of masks ``(K, h, w)`` and ``scores (K,)`` who are sure enough and nobody else's part, surest first. The first ``whole``
+        were seen in the whole picture: they may overlap one another more, since one look has told them apart."""
         order = scores.argsort(descending=True)
         order = order[scores[order] >= self.min_score]
-        same = torch.where(apart[order, None] & apart[order], PART_OF, SAME)
+        from_whole = order < whole
+        same = torch.where(from_whole[:, None] & from_whole, PART_OF, SAME)
         kept = order[distinct((masks[order, ::2, ::2] > 0.5).float().flatten(1), same)]
-        return masks[kept], scores[kept], apart[kept]
+        return masks[kept], scores[kept]
 
     def see(self, image: Tensor) -> Seen:
         """Who seems to be in a picture ``(3, h, w)``."""
