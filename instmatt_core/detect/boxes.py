@@ -7,13 +7,12 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from ..errors import GuidanceError
 from ..image import to_uint8
 from ..instances import InstanceMasks
-from .geometry import overlaps
+from .geometry import assign
 from .people_masks import distinct
 
 Detector = Callable[..., InstanceMasks]
@@ -65,9 +64,7 @@ def masks_in_boxes(
 
 def _assign(people: InstanceMasks, boxes: list[Box]) -> dict[int, int]:
     """By box, the person who fills it best; nobody fills two."""
-    shared = overlaps(torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4), people.boxes.float()).numpy()
-    pairs = zip(*linear_sum_assignment(np.where(shared >= MIN_OVERLAP, shared, 0), maximize=True), strict=True)
-    return {int(i): int(k) for i, k in pairs if shared[i, k] >= MIN_OVERLAP}
+    return assign(torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4), people.boxes.float(), MIN_OVERLAP)
 
 
 def _grab_cut(crop: Tensor, box: Box) -> Tensor:

@@ -1,9 +1,10 @@
-"""Boxes ``(N, 4)`` as x0, y0, x1, y1 in px: where they end, how much they share, which of many to keep."""
+"""Boxes ``(N, 4)`` as x0, y0, x1, y1 in px: where they end, how much they share, which belong together, which of many to keep."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 
@@ -24,6 +25,14 @@ def overlaps(boxes: Tensor, others: Tensor) -> Tensor:
     shared = torch.minimum(boxes[:, None, 2:], others[None, :, 2:]) - torch.maximum(boxes[:, None, :2], others[None, :, :2])
     both = shared.clamp(min=0).prod(2)
     return both / (area[:, None] + other[None, :] - both).clamp(min=torch.finfo(boxes.dtype).tiny)
+
+
+def assign(boxes: Tensor, others: Tensor, least: float) -> dict[int, int]:
+    """By number of ``boxes (N, 4)``, which of ``others (M, 4)`` belongs to it: those pairs that overlap most in all, each to an IoU of at
+    least ``least``."""
+    shared = overlaps(boxes, others).numpy()
+    pairs = zip(*linear_sum_assignment(np.where(shared >= least, shared, 0), maximize=True), strict=True)
+    return {int(i): int(k) for i, k in pairs if shared[i, k] >= least}
 
 
 def suppress(boxes: Tensor, scores: Tensor, groups: Tensor, threshold: float) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ...image import fit, resize
 from ...instances import InstanceMasks, left_to_right, mask_boxes, share
-from ..geometry import overlaps
+from ..geometry import assign, overlaps
 from ..yolox import YOLOX
 from .looks import SAME, CloserLook, FirstLook, distinct
 from .network import PeopleNetwork
@@ -38,7 +38,7 @@ class Seen:
     masks: Tensor
     scores: Tensor
 
-    def __getitem__(self, which: Tensor | list[int]) -> Seen:
+    def __getitem__(self, which: Tensor) -> Seen:
         return Seen(self.boxes[which], self.masks[which], self.scores[which])
 
 
@@ -123,18 +123,14 @@ class People:
         masks = resize(masks, (image.shape[1], image.shape[2]))
         boxes, certain = self.boxes(image)
         drawn = mask_boxes(masks)
-        same = overlaps(drawn, boxes)
-        same = same * (same == same.amax(0, keepdim=True)) if len(drawn) else same  # a box is of one person
-        best, which = same.max(1) if len(boxes) else (torch.zeros(len(drawn)), torch.zeros(len(drawn), dtype=torch.long))
-        known = best >= SAME_BOX
-        scores = torch.stack((sure, torch.where(known, certain[which], 0.0) if len(boxes) else torch.zeros(len(drawn))), 1)
-        drawn = torch.where(known[:, None], (drawn + boxes[which]) / 2, drawn) if len(boxes) else drawn
-        left = [j for j in range(len(boxes)) if certain[j] >= SURE_BOX and not (same[:, j] >= SAME_BOX).any()]
-        return Seen(
-            torch.cat((drawn, boxes[left])),
-            torch.cat((masks, torch.zeros(len(left), *image.shape[1:]))),
-            torch.cat((scores, torch.stack((torch.zeros(len(left)), certain[left]), 1))),
-        )
+        free = (overlaps(drawn, boxes) < SAME_BOX).all(0)
+        scores = torch.stack((sure, torch.zeros_like(sure)), 1)
+        for i, j in assign(drawn, boxes, SAME_BOX).items():
+            scores[i, 1], drawn[i] = certain[j], (drawn[i] + boxes[j]) / 2
+        left = free & (certain >= SURE_BOX)
+        alone = torch.stack((torch.zeros_like(certain), certain), 1)[left]
+        none = torch.zeros(len(alone), *image.shape[1:])
+        return Seen(torch.cat((drawn, boxes[left])), torch.cat((masks, none)), torch.cat((scores, alone)))
 
     def draw(self, image: Tensor, seen: Seen, progress: Callable[[float], None]) -> tuple[Tensor, Tensor]:
         """Masks ``(K, h, w)`` and scores ``(K,)`` after a closer look at everyone.

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from instmatt_core.detect.geometry import overlaps, suppress
+from instmatt_core.detect.geometry import assign, overlaps, suppress
 from instmatt_core.detect.mask_rcnn.anchors import anchors, refine
 
 
@@ -34,6 +34,15 @@ def test_overlaps() -> None:
     boxes, others = torch.tensor([[0.0, 0, 4, 4], [1, 1, 1, 1]]), torch.tensor([[2.0, 0, 6, 4], [10, 10, 12, 12], [1, 1, 1, 1]])
     torch.testing.assert_close(overlaps(boxes, others), torch.tensor([[1 / 3, 0, 0], [0, 0, 0]]))
     assert overlaps(boxes, others[:0]).shape == (2, 0)
+
+
+def test_assign() -> None:
+    """The first box fits both, the second only the one that fits the first better; the third fits none."""
+    boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 14], [50, 50, 60, 60]])
+    others = torch.tensor([[0.0, 0, 10, 11], [0, 0, 10, 8]])
+    assert assign(boxes, others, 0.5) == {0: 1, 1: 0}
+    assert assign(boxes, others, 0.95) == {}
+    assert assign(boxes[:0], others, 0.5) == assign(boxes, others[:0], 0.5) == {}
 
 
 def literal_suppress(boxes: list[list[float]], scores: list[float], groups: list[int], threshold: float) -> list[int]:
