@@ -21,7 +21,7 @@ SAME_BOX = 0.5  # IoU from which on a box is of who has a mask
 SAME_MASK = 0.5  # IoU from which on both looks have drawn the same person
 PART_OF = 0.9  # share of the smaller mask's area above which, in the end, two masks are of one person
 LEAST_LEFT = 0.3  # of a mask when all masks have been made to share the picture; with less, it was somebody else's
-SURE_BOX = 0.4  # score of a box in which to look for somebody of whom the first look had no mask
+SURE_BOX = 0.4  # score of a box whose word is enough where the first look had no mask, or another one
 SMALL = 0.2  # of the picture's longer side; people no larger than that are looked for in parts of the picture, too,
 FEW = 2  # if there are at least so many of them
 PART_SCORE = 0.04  # by which who is seen in a part has to be surer: there is less to go by
@@ -136,18 +136,17 @@ class People:
         """Masks ``(K, h, w)`` and scores ``(K,)`` after a closer look at everyone.
 
         A score is the geometric mean of how sure the closer look is and, on average, what came before; 0 where the closer look draws
-        somebody else.
+        somebody else than the first look and the box are about.
         """
         masks, scores = seen.masks.clone(), torch.zeros(len(seen.masks))
         for i, (box, first) in enumerate(zip(seen.boxes, seen.masks, strict=True)):
             drawn, sure = self.closer(image, box)
-            if seen.scores[i, 0] > 0:
-                same = iou(first > 0.5, drawn > 0.5) > SAME_MASK
+            if iou(first > 0.5, drawn > 0.5) > SAME_MASK:
                 masks[i] = FIRST_SHARE * first + (1 - FIRST_SHARE) * drawn
-            else:
-                same = bool(overlaps(mask_boxes(drawn[None]), box[None]) > SAME_BOX)
+                scores[i] = (sure * seen.scores[i].mean()).sqrt()
+            elif seen.scores[i, 1] >= SURE_BOX and overlaps(mask_boxes(drawn[None]), box[None]) > SAME_BOX:
                 masks[i] = drawn
-            scores[i] = (sure * seen.scores[i].mean()).sqrt() if same else 0.0
+                scores[i] = (sure * seen.scores[i].mean()).sqrt()
             progress((i + 1) / len(masks))
         return masks, scores
 
