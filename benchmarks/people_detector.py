@@ -149,7 +149,7 @@ def main() -> None:
             print(f"{name:7} {key:10} {score.line()}", flush=True)
             if name == "photos":
                 print("        each person:", [round(v, 3) for v in score.best])
-            if options.sheet and key == options.detectors[-1]:
+            if options.sheet and score.views and key == options.detectors[-1]:
                 views = [view for _, view in sorted(score.views, key=lambda w: -w[0])[:20]]
                 sheet(options.sheet.with_stem(f"{options.sheet.stem}_{name}"), views)
 
