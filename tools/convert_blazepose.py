@@ -6,7 +6,8 @@
     python tools/convert_blazepose.py pose_detection.tflite pose_landmark_heavy.tflite
 
 Both the file and our module run their convolutions in the same order, so the tensors are paired in that order and every shape is
-checked. The published files store float16, so nothing is lost. Output is byte-for-byte reproducible.
+checked. The published files store float16, so nothing is lost. The tensors are always the same; the
+order of the notes in a file's head is not.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from convolutions import in_order
 from safetensors.torch import save_file
 from torch import nn
 
@@ -51,22 +53,11 @@ def tflite_convolutions(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
     return found
 
 
-def torch_convolutions(model: nn.Module, side: int) -> list[str]:
-    """Names of the module's convolutions in the order in which forward calls them."""
-    order: list[str] = []
-    for name, module in model.named_modules():
-        if isinstance(module, nn.Conv2d):
-            module.register_forward_hook(lambda *_, name=name: order.append(name))
-    with torch.inference_mode():
-        model(torch.zeros(1, 3, side, side))
-    return order
-
-
 def convert(path: Path, model: nn.Module, side: int, out: Path) -> None:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if digest != SHA256[path.stem]:
         raise SystemExit(f"{path}: sha256 is {digest}, expected {SHA256[path.stem]}")
-    names, tensors = torch_convolutions(model, side), tflite_convolutions(path)
+    names, tensors = in_order(model, side), tflite_convolutions(path)
     if len(names) != len(tensors):
         raise SystemExit(f"{path}: {len(tensors)} convolutions, the module has {len(names)}")
     state = {}

@@ -5,7 +5,8 @@
     python tools/convert_yolox.py default.onnx
 
 Both the file and our module run their convolutions in the same order, so the tensors are paired in that order and every shape is
-checked. Of the 80 classes' last layer only the first, "person", is kept. Output is byte-for-byte reproducible.
+checked. Of the 80 classes' last layer only the first, "person", is kept. The tensors are always the same; the order of the notes in the
+file's head is not.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from pathlib import Path
 
 import onnx
 import torch
+from convolutions import in_order
 from onnx import numpy_helper
 from safetensors.torch import save_file
-from torch import nn
 
 from instmatt_core.detect.yolox.network import YOLOXNano
 from instmatt_core.weights.bundled import pack
@@ -35,17 +36,6 @@ def onnx_convolutions(path: Path) -> list[tuple[torch.Tensor, torch.Tensor]]:
     return [tuple(torch.from_numpy(numpy_helper.to_array(tensors[name]).copy()) for name in node.input[1:]) for node in nodes]
 
 
-def torch_convolutions(model: nn.Module) -> list[str]:
-    """Names of the module's convolutions in the order in which forward calls them."""
-    order: list[str] = []
-    for name, module in model.named_modules():
-        if isinstance(module, nn.Conv2d):
-            module.register_forward_hook(lambda *_, name=name: order.append(name))
-    with torch.inference_mode():
-        model(torch.zeros(1, 3, 64, 64))
-    return order
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
@@ -56,7 +46,7 @@ def main() -> None:
         raise SystemExit(f"{options.model}: sha256 is {digest}, expected {SHA256}")
     network = YOLOXNano()
     state = {}
-    for name, tensors in zip(torch_convolutions(network), onnx_convolutions(options.model), strict=True):
+    for name, tensors in zip(in_order(network, 64), onnx_convolutions(options.model), strict=True):
         for part, tensor in zip(("weight", "bias"), tensors, strict=True):
             state[f"{name}.{part}"] = (tensor[PERSON : PERSON + 1] if len(tensor) == CLASSES else tensor).half()
     network.load_state_dict(state)  # strict: names and shapes

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from ..compositing import overlay
-from ..data.synthesis import Scene
-from ..detect.people.looks import draw_prompted
+from ..data.synthesis import Composer, Scene
+from ..detect.people.looks import draw_prompted, prepared
 from ..detect.people.network import MASK_STRIDE, PeopleNetwork
 from ..image import as_image, resize
 from ..instances import InstanceMattes, mask_boxes
@@ -109,7 +109,11 @@ class CloserTask(PeopleTask):
     prompted = True
 
     def data(self, stage: Stage, start: int, length: int) -> Dataset[Batch]:
-        return Scenes(self.composer(round(SCENE * stage.size / 32) * 32), start, length, Prompts(stage.size, stage.views))
+        return Scenes(self.composer(stage.size), start, length, Prompts(stage.size, stage.views))
+
+    def composer(self, size: int, kept_aside: bool = False) -> Composer:
+        """Scenes for views of ``size`` px."""
+        return super().composer(round(SCENE * size / 32) * 32, kept_aside)
 
     def look(self, network: nn.Module, image: Tensor, batch: Batch) -> Sequence[Tensor]:
         return network(image, batch["prompt"].float() / 255)
@@ -121,9 +125,9 @@ class CloserTask(PeopleTask):
         """Eight views with people kept aside; the prompt is drawn brighter."""
         network = PeopleNetwork(prompted=True)
         network.load_state_dict(state)
-        network = network.eval().to(device_of(state))
+        network = prepared(network, device_of(state))
         size = self.recipe.stages[-1].size
-        data = Scenes(self.composer(round(SCENE * size / 32) * 32, kept_aside=True), 0, 8, Prompts(size, 1), somebody=True)
+        data = Scenes(self.composer(size, kept_aside=True), 0, 8, Prompts(size, 1), somebody=True)
         views = []
         for i in range(len(data)):
             batch = data[i]
