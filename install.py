@@ -12,7 +12,7 @@ BUNDLED = Path(__file__).resolve().parent / "instmatt_core" / "weights" / "bundl
 NEEDED = {  # module: what pip calls it
     "numpy": "numpy",
     "scipy": "scipy",
-    "cv2": "opencv-python-headless",
+    "cv2": "opencv-contrib-python-headless",
     "PIL": "pillow",
     "safetensors": "safetensors",
     "huggingface_hub": "huggingface-hub",
@@ -67,6 +67,7 @@ def check_bundled():
 
 def main():
     """Print five lines; the exit status."""
+    sys.stdout.reconfigure(errors="backslashreplace")  # the folder's name may not be in the console's code page
     python = sys.version_info >= (3, 10)
     torch, torch_works = check_torch()
     problems = {package: problem for module, package in NEEDED.items() if (problem := check_import(module))}

@@ -66,9 +66,13 @@ def place(rgba: Tensor, placement: Placement) -> Tensor:
     x, y, s = (left + right - 1) / 2, bottom - 1, placement.scale
     matrix = np.array([[s, 0, (1 - s) * x + placement.dx], [0, s, (1 - s) * y + placement.dy]])
     premultiplied = torch.cat((rgba[:3] * alpha, alpha[None])).permute(1, 2, 0).numpy()
-    if s < 1:  # the warp only interpolates: what it skips must be averaged before
-        blur = 0.5 * (1 / s**2 - 1) ** 0.5
-        premultiplied = cv2.GaussianBlur(premultiplied, (0, 0), blur)
+    if s < 1:  # the warp only interpolates: what it skips must be averaged before, by whole pixels as far as that goes
+        n = min(int(1 / s), max(premultiplied.shape))
+        height, width = (-(-side // n) for side in premultiplied.shape[:2])
+        padded = np.pad(premultiplied, ((0, n * height - premultiplied.shape[0]), (0, n * width - premultiplied.shape[1]), (0, 0)))
+        averaged = cv2.resize(padded, (width, height), interpolation=cv2.INTER_AREA)
+        matrix = matrix @ np.array([[n, 0, (n - 1) / 2], [0, n, (n - 1) / 2], [0, 0, 1]])
+        premultiplied = cv2.GaussianBlur(averaged, (0, 0), max(0.5 * (1 / (n * s) ** 2 - 1) ** 0.5, 0.01))
     moved = cv2.warpAffine(np.ascontiguousarray(premultiplied), matrix, (rgba.shape[2], rgba.shape[1]), flags=cv2.INTER_LINEAR)
     result = torch.from_numpy(moved).permute(2, 0, 1)
     return torch.cat((result[:3] / result[3].clamp(min=1e-6), result[3:])).clamp(0, 1)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .errors import GuidanceError
 from .image import fit, resize
-from .instances import InstanceMasks
+from .instances import InstanceMasks, take
 
 WORKING_SIDE = 256  # overlaps are measured on masks of this size
 
@@ -22,7 +22,7 @@ class _Track:
     last: int  # the frame of that
 
 
-def track(frames: Sequence[InstanceMasks], *, min_overlap: float = 0.2, memory: int = 5) -> list[InstanceMasks]:
+def track(frames: Sequence[InstanceMasks], *, min_overlap: float = 0.2, memory: int = 5, least_seen: int = 3) -> list[InstanceMasks]:
     """Number people through consecutive frames by the overlap of their masks.
 
     People are assigned to those of earlier frames so that the total IoU is greatest. Whoever is missing for no more than
@@ -32,6 +32,8 @@ def track(frames: Sequence[InstanceMasks], *, min_overlap: float = 0.2, memory: 
         frames: the people of each frame, all of one size.
         min_overlap: least IoU with where the person was last seen.
         memory: how many frames a person may be absent.
+        least_seen: who is in fewer frames is taken for a mistake of the detector and left out; in a video of fewer than four times as
+            many frames, who is in less than a quarter of them.
 
     Returns:
         As many frames; each with all K people of the whole video in one order. Absent ones have an empty mask, score 0.
@@ -48,7 +50,13 @@ def track(frames: Sequence[InstanceMasks], *, min_overlap: float = 0.2, memory: 
         numbers.append(_continue(tracks, masks, index, min_overlap, memory))
         for number, mask in zip(numbers[-1], masks, strict=True):
             tracks[number].mask, tracks[number].last = mask, index
-    return [_in_order(frame, of_frame, len(tracks)) for frame, of_frame in zip(frames, numbers, strict=True)]
+    seen = np.bincount([number for of_frame in numbers for number in of_frame], minlength=len(tracks))
+    new = {old: i for i, old in enumerate(np.flatnonzero(seen >= min(least_seen, len(frames) // 4)).tolist())}
+    result = []
+    for frame, of_frame in zip(frames, numbers, strict=True):
+        kept = [i for i, number in enumerate(of_frame) if number in new]
+        result.append(_in_order(take(frame, torch.tensor(kept, dtype=torch.long)), [new[of_frame[i]] for i in kept], len(new)))
+    return result
 
 
 def _continue(tracks: list[_Track], masks: np.ndarray, index: int, min_overlap: float, memory: int) -> list[int]:

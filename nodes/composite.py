@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from comfy_api.latest import io
 from torch import Tensor
@@ -20,18 +22,14 @@ FILLS = {"white": (1.0, 1.0, 1.0), "black": (0.0, 0.0, 0.0), "grey": (0.5, 0.5, 
 PICTURE = "the picture itself"
 
 
-def cut_out(images: list[Tensor], mattes: Mattes) -> list[Tensor]:
-    """Each person of each picture as RGBA ``(K, H, W, 4)``, straight alpha, the old background's colour removed from soft edges."""
-    report = host.progress(len(images))
-    frames = []
-    for i, (image, frame) in enumerate(zip(images, mattes.frames, strict=True)):
-        step = report(i)
-        people = []
-        for k, alpha in enumerate(frame.alphas):
-            people.append(cutout(image, alpha).permute(1, 2, 0))
-            step((k + 1) / len(frame))
-        frames.append(torch.stack(people) if people else torch.zeros(0, *frame.size, 4))
-    return frames
+def cut_out(image: Tensor, alphas: Tensor, report: Callable[[float], None]) -> Tensor:
+    """Each person of a picture ``(3, H, W)`` as RGBA ``(K, H, W, 4)``, straight alpha, the old background's colour removed from soft
+    edges."""
+    people = torch.zeros(*alphas.shape, 4)
+    for k, alpha in enumerate(alphas):
+        people[k] = cutout(image, alpha).permute(1, 2, 0)
+        report((k + 1) / len(alphas))
+    return people
 
 
 class Composite(io.ComfyNode):
@@ -50,7 +48,12 @@ class Composite(io.ComfyNode):
                     "background", optional=True, tooltip="What goes behind; it is scaled to fill the picture. One, or one per frame"
                 ),
                 io.Combo.Input("fill", options=[*FILLS, PICTURE], tooltip="What goes behind when no background is connected"),
-                io.String.Input("show", default="all", tooltip="Who is in the picture: all, none, 1, 3-5 or all but 2"),
+                io.String.Input(
+                    "show",
+                    default="all",
+                    tooltip="Who is in the picture: all, none, 1, 3-5 or all but 2. Numbers are those of the mattes here: after Select "
+                    "People they start again at 1",
+                ),
                 io.String.Input(
                     "order",
                     default="",
@@ -97,13 +100,15 @@ class Composite(io.ComfyNode):
         front, moved = read_numbers(order), read_placements(placement)
         check_numbers({*named, *front, *moved}, mattes)
         behind = None if background is None else pictures(background)
+        report = host.progress(len(images))
         composites, cutouts = [], []
-        for i, (picture, people) in enumerate(zip(images, cut_out(images, mattes), strict=True)):
-            visible = [k for k in range(len(people)) if (k in named) != leave_out]
-            layers = {k: lay(people[k].permute(2, 0, 1), moved.get(k)) for k in visible}
+        for i, (picture, frame) in enumerate(zip(images, mattes.frames, strict=True)):
+            visible = [k for k in range(len(frame)) if (k in named) != leave_out]
+            people = cut_out(picture, frame.alphas[visible], report(i))
+            layers = [lay(rgba.permute(2, 0, 1), moved.get(k)) for k, rgba in zip(visible, people, strict=True)]
             scene = backdrop(picture, behind[i % len(behind)] if behind else None, fill)
-            composites.append(compose(list(layers.values()), scene, order=stacking(visible, front, moved)))
-            cutouts.append(torch.stack([layers[k].permute(1, 2, 0) for k in visible]) if visible else people[:0])
+            composites.append(compose(layers, scene, order=stacking(visible, front, moved)))
+            cutouts.append(torch.stack(layers).permute(0, 2, 3, 1) if layers else people)
         batch, listed = host.each_and_all(cutouts, mattes.tracked)
         masks, mask_list = host.each_and_all([people[..., 3] for people in cutouts], mattes.tracked)
         return io.NodeOutput(host.image_out(composites), batch, listed, masks, mask_list)

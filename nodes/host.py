@@ -53,8 +53,11 @@ def each_and_all(maps: Sequence[Tensor], tracked: bool) -> tuple[Any, Any]:
 
     With nobody there, both outputs are blocked: core nodes cannot take an empty batch, so what follows is left out of the run.
     """
-    people = [out(part) for part in per_person(maps, tracked)]
-    return (torch.cat(people), people) if people else (nobody(), nobody())
+    people = per_person(maps, tracked)
+    if not people:
+        return nobody(), nobody()
+    batch = out(torch.cat(people))
+    return batch, list(batch.split([len(part) for part in people]))  # views of the batch: a video's masks are large
 
 
 def nobody() -> Any:

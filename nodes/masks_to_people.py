@@ -31,7 +31,11 @@ class MasksToPeople(io.ComfyNode):
             is_input_list=True,
             inputs=[
                 io.Image.Input("image", tooltip="The picture that the masks or boxes belong to"),
-                io.Mask.Input("masks", optional=True, tooltip="One mask per person, as a batch or a list, of any size"),
+                io.Mask.Input(
+                    "masks",
+                    optional=True,
+                    tooltip="One mask per person, as a batch or a list, of any size. For a video: a list with a batch for each person",
+                ),
                 io.BoundingBox.Input(
                     "boxes", optional=True, force_input=True, tooltip="Boxes of people; the person in each is cut out of the picture"
                 ),
@@ -57,7 +61,8 @@ class MasksToPeople(io.ComfyNode):
             raise ImageError("the pictures differ in size; resize them to one, or send them one at a time")
         if masks is not None:
             size = (images[0].shape[1], images[0].shape[2])
-            parts = people_of_masks([read_masks(mask, size) for mask in masks], len(images))
+            read = [read_masks(mask, size) for mask in masks] or [torch.zeros(len(images), *size)]
+            parts = people_of_masks(read, len(images), track[0])
             frames = [InstanceMasks.from_masks(pieces(part) if split[0] else part) for part in parts]
         else:
             assert boxes is not None

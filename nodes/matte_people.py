@@ -50,7 +50,9 @@ class MattePeople(io.ComfyNode):
         defaults = ClosedForm()
         guides = Guides(people, tuple(trimaps(frame, band=defaults.band, hair=defaults.hair) for frame in people.frames))
         mattes = matte_people(images, guides, model or models.bundled())
-        cutouts, listed = host.each_and_all(cut_out(images, mattes), mattes.tracked)
+        report = host.progress(len(images))
+        frames = [cut_out(image, frame.alphas, report(i)) for i, (image, frame) in enumerate(zip(images, mattes.frames, strict=True))]
+        cutouts, listed = host.each_and_all(frames, mattes.tracked)
         masks, _ = host.each_and_all(mattes.maps, mattes.tracked)
         drawn = host.image_out(overlays(images, mattes.maps, mattes))
         return io.NodeOutput(mattes, cutouts, listed, masks, drawn, count(mattes), ui=show(images, mattes))

@@ -9,7 +9,7 @@ from ..instmatt_core.errors import UsageError
 from . import host
 from .scores import score_people, table
 from .tensors import masks as read_masks
-from .values import Mattes, people_of_masks
+from .values import Mattes, truth_of
 
 
 class ScoreMattes(io.ComfyNode):
@@ -24,7 +24,11 @@ class ScoreMattes(io.ComfyNode):
             is_output_node=True,
             inputs=[
                 host.MattesSocket.Input("mattes", tooltip="The mattes to score"),
-                io.Mask.Input("truth", tooltip="The true mattes, one per person; for several pictures, the people of each in turn"),
+                io.Mask.Input(
+                    "truth",
+                    tooltip="The true mattes, one per person; for a tracked video person after person; for several photos the people of "
+                    "each in turn, as many in each",
+                ),
             ],
             outputs=[
                 io.Float.Output("imq", tooltip="IMQ from MAD at IoU 0.5, in percent; 100 is perfect"),
@@ -42,7 +46,7 @@ class ScoreMattes(io.ComfyNode):
         sizes = {frame.size for frame in mattes.frames}
         if len(sizes) != 1:
             raise UsageError("mattes to score must be of one size")
-        true = people_of_masks([read_masks(truth, sizes.pop())], len(mattes.frames))
+        true = truth_of(mattes, read_masks(truth, sizes.pop()))
         scores = score_people(mattes.maps, true)
         text = table(scores)
         errors = [scores.errors[name] for name in ("sad", "mad", "mse", "grad", "conn")]

@@ -73,7 +73,7 @@ def read_boxes(value: object, frames: int, label: str = "person") -> list[Tensor
     One box, a list of boxes (for every picture), or a list for each picture. Boxes labelled as something else are left out.
 
     Raises:
-        ImageError: none of these.
+        ImageError: none of these, or there are boxes but none with that label.
     """
     listed = [value] if isinstance(value, dict) else value
     if not isinstance(listed, list):
@@ -83,7 +83,11 @@ def read_boxes(value: object, frames: int, label: str = "person") -> list[Tensor
         per_frame = per_frame * frames
     if len(per_frame) != frames:
         raise ImageError(f"there are boxes for {len(per_frame)} pictures, but the image batch has {frames}")
-    return [_boxes(part, label) for part in per_frame]
+    found = [_boxes(part, label) for part in per_frame]
+    labels = {str(box["label"]) for part in per_frame for box in part if box.get("label")}
+    if labels and not any(map(len, found)):
+        raise ImageError(f"none of the boxes is labelled {label}; they are labelled {', '.join(sorted(labels))}")
+    return found
 
 
 def _boxes(boxes: list[object], label: str) -> Tensor:
@@ -91,6 +95,6 @@ def _boxes(boxes: list[object], label: str) -> Tensor:
     for box in boxes:
         if not isinstance(box, dict) or not {"x", "y", "width", "height"} <= box.keys():
             raise ImageError(f"a box must have x, y, width and height; this is {box!r}")
-        if box.get("label", label) == label:
+        if str(box.get("label") or label).casefold() == label:
             rows.append([box["x"], box["y"], box["x"] + box["width"], box["y"] + box["height"]])
     return torch.tensor(rows, dtype=torch.float32).reshape(-1, 4)

@@ -54,7 +54,11 @@ class TriMask(io.ComfyNode):
                     tooltip="A trimap painted by hand for one person: black background, grey uncertain, white person",
                 ),
                 io.Int.Input(
-                    "painted_person", default=1, min=1, max=100, tooltip="The number of the person that the painted trimap is for"
+                    "painted_person",
+                    default=1,
+                    min=1,
+                    max=100,
+                    tooltip="The number of the person that the painted trimap is for, as in the preview of this node",
                 ),
             ],
             outputs=[

@@ -112,11 +112,11 @@ def only(batch: Batch, chosen: Callable[[int], Sequence[int]]) -> Batch:
     return replace(batch, frames=frames)
 
 
-def people_of_masks(masks: Sequence[Tensor], frames: int) -> list[Tensor]:
+def people_of_masks(masks: Sequence[Tensor], frames: int, tracked: bool = False) -> list[Tensor]:
     """MASK batches from anywhere as ``(K, H, W)`` for each picture.
 
-    For one picture every mask is a person. For B pictures, each batch of B masks is one person's; a single batch of K * B is K
-    people's, picture after picture.
+    For one picture every mask is a person. For B pictures, each batch of B masks is one person's. A single batch of K * B is K people's
+    if they are ``tracked``, person after person, as our own outputs have it; else nobody can tell whose they are.
 
     Raises:
         GuidanceError: another number of masks.
@@ -125,9 +125,24 @@ def people_of_masks(masks: Sequence[Tensor], frames: int) -> list[Tensor]:
         return [torch.cat(list(masks))]
     if all(len(batch) == frames for batch in masks):
         return [torch.stack([batch[i] for batch in masks]) for i in range(frames)]
-    if len(masks) == 1 and len(masks[0]) % frames == 0:
-        return list(masks[0].unflatten(0, (frames, -1)))
+    if tracked and len(masks) == 1 and len(masks[0]) % frames == 0:
+        return list(masks[0].unflatten(0, (-1, frames)).transpose(0, 1))
     raise GuidanceError(
-        f"{frames} pictures need masks in batches of {frames}, one batch per person, or the people of each picture in turn; "
-        f"these are batches of {[len(batch) for batch in masks]}"
+        f"which of these masks belongs to which of {frames} pictures cannot be told: they come in batches of "
+        f"{[len(batch) for batch in masks]}. Give a list with a batch of {frames} for each person (of a tracked video, connect mask_list), "
+        "or one picture at a time"
     )
+
+
+def truth_of(mattes: Mattes, masks: Tensor) -> list[Tensor]:
+    """True mattes ``(N, H, W)`` as ``(K, H, W)`` for each picture.
+
+    Raises:
+        GuidanceError: it cannot be told which belong to which photo.
+    """
+    pictures = len(mattes.frames)
+    if pictures == 1 or mattes.tracked:
+        return people_of_masks([masks], pictures, mattes.tracked)
+    if len(masks) % pictures or len({len(frame) for frame in mattes.frames}) > 1:
+        raise GuidanceError("these photos show different numbers of people, so whose the true mattes are is not known: score one at a time")
+    return list(masks.unflatten(0, (pictures, -1)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -13,8 +14,9 @@ ROOT = Path(__file__).parent.parent
 TITLES = ["Python", "torch", "packages", "weights", "works"]
 
 
-def run(script: Path, *options: str) -> tuple[int, list[str]]:
-    result = subprocess.run([sys.executable, *options, str(script)], text=True, capture_output=True, timeout=300)
+def run(script: Path, *options: str, encoding: str = "utf-8") -> tuple[int, list[str]]:
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    result = subprocess.run([sys.executable, *options, str(script)], encoding=encoding, capture_output=True, timeout=300, env=environment)
     assert result.stderr == ""
     lines = result.stdout.splitlines()
     assert [line.split()[:2] for line in lines] == [["[instmatt]", title] for title in TITLES]
@@ -44,7 +46,7 @@ def test_a_bare_python_has_nothing_and_is_told_so(pack: Path) -> None:
     assert status == 1
     assert "torch    missing" in lines[1]
     assert "numpy missing; " in lines[2]
-    assert ": pip install numpy scipy opencv-python-headless " in lines[2]
+    assert ": pip install numpy scipy opencv-contrib-python-headless " in lines[2]
     assert "nothing yet" in lines[4]
 
 
@@ -55,6 +57,15 @@ def test_one_package_is_missing_or_broken(pack: Path) -> None:
     assert status == 0
     assert "pymatting broken (DLL load failed); rich broken (No module named 'nothing_of_that_name')" in lines[2]
     assert "nothing yet" in lines[4]
+
+
+def test_a_folder_whose_name_the_console_cannot_show(pack: Path) -> None:
+    folder = pack.parent / "用户 Łukasz"
+    folder.mkdir()
+    shutil.copytree(pack.parent / "instmatt_core", folder / "instmatt_core")
+    status, lines = run(Path(shutil.copy(pack, folder)), encoding="cp1252")
+    assert status == 0
+    assert "\\u7528" in lines[4]
 
 
 @pytest.mark.parametrize("damage", ["gone", "cut", "noise"])

@@ -58,6 +58,15 @@ def test_scale_keeps_the_feet() -> None:
         place(person(5), Placement(scale=0))
 
 
+def test_a_person_made_very_small_keeps_the_light() -> None:
+    large = person(150, 0.8, size=(200, 400))
+    large[3, 50:150, 150:250] = 0.8
+    for scale in (0.3, 0.12, 0.05):
+        alpha = place(large, Placement(scale=scale))[3]
+        assert float(alpha.sum()) == pytest.approx(0.8 * (100 * scale) ** 2, rel=0.03)
+    assert float(place(large, Placement(scale=1e-6))[3].sum()) < 0.1
+
+
 def test_a_faint_veil_does_not_move_the_feet() -> None:
     veiled = person(15)
     veiled[3] = veiled[3].clamp(min=0.004)

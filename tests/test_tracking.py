@@ -83,3 +83,10 @@ def test_somebody_smaller_than_a_small_pixel_keeps_the_number() -> None:
     masks[0, 300:304, 801:805] = 1
     frames = [InstanceMasks.from_masks(masks)] * 4
     assert [len(frame) for frame in track(frames)] == [1] * 4
+
+
+def test_who_is_hardly_ever_seen_is_a_mistake() -> None:
+    video = [frame(0, 60) if i in (3, 4) else frame(0) for i in range(12)]
+    assert [lefts(f) for f in track(video)] == [[0]] * 12
+    assert [len(f) for f in track(video, least_seen=2)] == [2] * 12
+    assert [len(f) for f in track(video[2:7])] == [2] * 5  # two of five frames are not few

@@ -159,15 +159,21 @@ function middle(outlines) {
   return best;
 }
 
+const widgetOf = (node, name) => node.widgets.find((candidate) => candidate.name === name);
+
 function setWidget(node, name, value) {
-  const widget = node.widgets.find((candidate) => candidate.name === name);
+  const widget = widgetOf(node, name);
   widget.value = value;
   widget.callback?.(value);
 }
 
 function select(node, chosen, everyone) {
-  const numbers = [...chosen].sort((a, b) => a - b);
-  const text = numbers.length === everyone.size ? "all" : numbers.join(", ") || "none";
+  const list = (numbers) => [...numbers].sort((a, b) => a - b).join(", ");
+  const left = [...everyone].filter((number) => !chosen.has(number));
+  // Not every frame of a video is shown here, so that others may be in it: whoever was not clicked stays as before.
+  const [rule, invert, before] = ["rule", "invert", "numbers"].map((name) => widgetOf(node, name).value);
+  const others = rule === "numbers" && !invert && /^\s*(all.*)?$/i.test(before);
+  const text = !left.length ? "all" : others && chosen.size ? `all but ${list(left)}` : list(chosen) || "none";
   setWidget(node, "rule", "numbers");
   setWidget(node, "invert", false);
   setWidget(node, "numbers", text);

@@ -74,7 +74,9 @@ def test_boxes_of_core_nodes(part: Part) -> None:
     for value in (box, [box], [[box]], [box, dog]):
         for found in tensors.read_boxes(value, 2):
             assert found.tolist() == [[1, 2, 4, 6]]
+    for label in ("Person", "", None, 0):
+        assert [len(f) for f in tensors.read_boxes([{**box, "label": label}], 1)] == [1]
     assert [len(f) for f in tensors.read_boxes([], 2)] == [0, 0]
-    for value in (7, [{"x": 1}], [[box], [box], [box]]):
+    for value in (7, [{"x": 1}], [[box], [box], [box]], dog):
         with pytest.raises(error):
             tensors.read_boxes(value, 2)

@@ -45,10 +45,24 @@ def test_masks_of_a_video(part: Part) -> None:
     values, error = part("nodes.values"), part("instmatt_core.errors").GuidanceError
     by_person = [torch.full((2, 1, 1), 0.1), torch.full((2, 1, 1), 0.2), torch.full((2, 1, 1), 0.3)]
     assert [f.flatten().tolist() for f in values.people_of_masks(by_person, 2)] == [pytest.approx([0.1, 0.2, 0.3])] * 2
-    by_picture = torch.arange(6.0).reshape(6, 1, 1)
-    assert [f.flatten().tolist() for f in values.people_of_masks([by_picture], 2)] == [[0, 1, 2], [3, 4, 5]]
-    with pytest.raises(error, match="2 pictures"):
-        values.people_of_masks([torch.zeros(3, 1, 1)], 2)
+    frames = [torch.rand(3, 4, 5), torch.rand(3, 4, 5)]
+    one_batch = torch.cat(values.per_person(frames, True))
+    assert all(torch.equal(a, b) for a, b in zip(values.people_of_masks([one_batch], 2, True), frames, strict=True))
+    for masks, tracked in ((one_batch, False), (torch.zeros(3, 1, 1), True)):
+        with pytest.raises(error, match="2 pictures cannot be told"):
+            values.people_of_masks([masks], 2, tracked)
+
+
+def test_whose_true_mattes_are(part: Part) -> None:
+    values, error = part("nodes.values"), part("instmatt_core.errors").GuidanceError
+    two = [torch.rand(2, 4, 5), torch.rand(2, 4, 5)]
+    for tracked in (True, False):
+        mattes = values.Mattes.of(two, people_of(part, *two, tracked=tracked), {})
+        truth = values.truth_of(mattes, torch.cat(values.per_person(mattes.maps, tracked)))
+        assert all(torch.equal(a, b) for a, b in zip(truth, mattes.maps, strict=True))
+    uneven = [two[0], two[1][:1]]
+    with pytest.raises(error, match="score one at a time"):
+        values.truth_of(values.Mattes.of(uneven, people_of(part, *uneven), {}), torch.cat(two))
 
 
 def test_empty_mattes_are_dropped_but_not_from_a_video(part: Part) -> None:

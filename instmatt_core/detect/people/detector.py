@@ -140,14 +140,15 @@ class People:
         """
         masks, scores = seen.masks.clone(), torch.zeros(len(seen.masks))
         for i, (box, first) in enumerate(zip(seen.boxes, seen.masks, strict=True)):
+            progress(i / len(masks))
             drawn, sure = self.closer(image, box)
             if iou(first > 0.5, drawn > 0.5) > SAME_MASK:
                 masks[i] = FIRST_SHARE * first + (1 - FIRST_SHARE) * drawn
-                scores[i] = (sure * seen.scores[i].mean()).sqrt()
             elif seen.scores[i, 1] >= SURE_BOX and overlaps(mask_boxes(drawn[None]), box[None]) > SAME_BOX:
                 masks[i] = drawn
-                scores[i] = (sure * seen.scores[i].mean()).sqrt()
-            progress((i + 1) / len(masks))
+            else:
+                continue
+            scores[i] = (sure * seen.scores[i].mean()).sqrt()
         return masks, scores
 
 
