@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from instmatt_core.data.synthesis import Composer, Layer
+from instmatt_core.data.layers import Layer
+from instmatt_core.data.synthesis import Composer
 from instmatt_core.instances import InstanceMasks, take
 
 SIZES = ((640, 960), (800, 800), (960, 640), (720, 1280))  # height, width

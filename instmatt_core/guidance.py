@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-from .instances import InstanceMasks, TriMasks, mask_boxes
+from .instances import InstanceMasks, TriMasks, mask_boxes, share
 
 BACKGROUND, UNKNOWN, FOREGROUND = 0.0, 0.5, 1.0
 
 
 def tri_masks(instances: InstanceMasks) -> TriMasks:
-    """Target, reference and background of every person, ``(K, 3, H, W)``.
+    """Target, reference and background of every person, ``(K, 3, H, W)``. Where masks together exceed one they are scaled down first, so
+    that the three sum to one everywhere."""
+    return TriMasks(tri_masks_of(share(instances.masks)))
 
-    With masks m_i that together do not exceed one: T = m_i, R = sum of the others, B = the rest. Where they do exceed one
-    they are scaled down first, so that the three sum to one everywhere.
-    """
-    masks = instances.masks / instances.masks.sum(0, keepdim=True).clamp(min=1)
+
+def tri_masks_of(masks: Tensor) -> Tensor:
+    """``(K, 3, H, W)`` of masks m_i ``(K, H, W)`` that together do not exceed one: T = m_i, R = sum of the others, B = the rest."""
     total = masks.sum(0, keepdim=True)
-    return TriMasks(torch.stack((masks, total - masks, (1 - total).clamp(min=0).expand_as(masks)), 1))
+    return torch.stack((masks, total - masks, (1 - total).clamp(min=0).expand_as(masks)), 1)
+
+
+def sharpen(instances: InstanceMasks) -> InstanceMasks:
+    """The masks as InstMatt was trained on: a pixel is somebody's or nobody's, the strongest mask over one half wins."""
+    if not len(instances):
+        return instances
+    best, winner = instances.masks.max(0)
+    own = torch.arange(len(instances))[:, None, None] == winner
+    return replace(instances, masks=(own & (best > 0.5)).float())
 
 
 def trimaps(instances: InstanceMasks, *, band: float = 0.025, hair: float = 0.25) -> Tensor:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .detect.geometry import matched
 from .errors import GuidanceError
 from .image import fit, resize
 from .instances import InstanceMasks, take
@@ -61,16 +62,9 @@ def track(frames: Sequence[InstanceMasks], *, min_overlap: float = 0.2, memory: 
 
 def _continue(tracks: list[_Track], masks: np.ndarray, index: int, min_overlap: float, memory: int) -> list[int]:
     """The number of each mask; tracks are appended for people not seen before."""
-    from scipy.optimize import linear_sum_assignment
-
     alive = [number for number, t in enumerate(tracks) if index - t.last <= memory + 1]
     overlap = np.array([[_iou(mask, tracks[number].mask) for number in alive] for mask in masks]).reshape(len(masks), len(alive))
-    # A pair below the limit is worth nothing, so that it never takes a place from one above it.
-    found = {
-        int(i): alive[j]
-        for i, j in zip(*linear_sum_assignment(np.where(overlap >= min_overlap, overlap, 0), maximize=True), strict=True)
-        if overlap[i, j] >= min_overlap
-    }
+    found = {i: alive[j] for i, j in matched(overlap, min_overlap).items()}
     for i, mask in enumerate(masks):
         if i not in found:
             found[i] = len(tracks)

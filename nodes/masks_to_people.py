@@ -69,7 +69,8 @@ class MasksToPeople(io.ComfyNode):
             find = models.detector(models.detectors()[0]).loaded()
             report = host.progress(len(images))
             per_picture = read_boxes(boxes[0] if len(boxes) == 1 else boxes, len(images))
-            frames = [masks_in_boxes(p, b, find, report(i)) for i, (p, b) in enumerate(zip(images, per_picture, strict=True))]
+            pairs = enumerate(zip(images, per_picture, strict=True))
+            frames = [masks_in_boxes(picture, inside, find, find.closer, report(i)) for i, (picture, inside) in pairs]
         people = People(tuple(track_people(frames)), tracked=True) if track[0] else People(tuple(frames))
         return outputs(images, people)
 

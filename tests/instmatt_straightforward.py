@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from instmatt_core.guidance import tri_masks
+from instmatt_core.guidance import sharpen, tri_masks
 from instmatt_core.instances import InstanceMasks, share
 from instmatt_core.matting.conventions import normalise
 from instmatt_core.matting.instmatt import paper, system
@@ -21,7 +21,7 @@ def straightforward(network: InstMattNetwork, image: Tensor, instances: Instance
     if compat == "paper":
         small, masks = paper.shrink(image, instances.masks)
         return paper.finish(_matte(network, small, paper.tri_masks(masks), compat), instances.size)
-    return share(_matte(network, image, tri_masks(system.sharpen(instances)).tri, compat))
+    return share(_matte(network, image, tri_masks(sharpen(instances)).tri, compat))
 
 
 def _matte(network: InstMattNetwork, image: Tensor, guides: Tensor, compat: str) -> Tensor:

@@ -16,6 +16,7 @@ import skimage.data
 import torch
 
 import instmatt_core
+from instmatt_core.data.cutouts import write_jpeg
 from instmatt_core.image import as_image, read_image, resize, to_uint8
 from instmatt_core.matting.closed_form import ClosedForm
 
@@ -57,5 +58,4 @@ if __name__ == "__main__":
         h, w = min(rgba.shape[1], height), min(rgba.shape[2], width - left)
         target = scene[:, height - h :, left : left + w]
         target[:] = rgba[:3, :h, :w] + target * (1 - rgba[3:, :h, :w])
-    data = cv2.imencode(".jpg", to_uint8(scene)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1]
-    Path(sys.argv[1]).write_bytes(data.tobytes())
+    write_jpeg(Path(sys.argv[1]), to_uint8(scene))

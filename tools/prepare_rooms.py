@@ -20,6 +20,8 @@ import numpy as np
 import OpenEXR
 from numpy.random import Generator
 
+from instmatt_core.data.cutouts import write_jpeg
+
 LEFT_OUT = {"city", "venice"}
 VIEWS, SIDE = 12, 360  # of each place; px
 SEED = 5
@@ -61,16 +63,13 @@ def main() -> None:
     parser.add_argument("unpacked", type=Path)
     parser.add_argument("output", type=Path)
     options = parser.parse_args()
-    (options.output / "backgrounds").mkdir(parents=True, exist_ok=True)
     files = {path.name.split(".")[0]: path for path in sorted(options.unpacked.rglob("hdri/*.exr.js"))}
     for number, name in enumerate(sorted(files.keys() - LEFT_OUT)):
         encoded = re.search(r"base64,([^'\"]+)", files[name].read_text(encoding="utf-8"))
         assert encoded, f"{files[name]}: holds no picture"
         around, rng = read_exr(base64.b64decode(encoded.group(1))), np.random.default_rng([SEED, number])
         for turn in range(VIEWS):
-            picture = view(around, 360 / VIEWS * turn, rng)
-            path = options.output / "backgrounds" / f"{name}_{turn:02d}.jpg"
-            cv2.imwrite(str(path), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
+            write_jpeg(options.output / "backgrounds" / f"{name}_{turn:02d}.jpg", view(around, 360 / VIEWS * turn, rng))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from instmatt_core.data.cutouts import write_jpeg
+
 SIDE, THING_SIDE = 720, 420  # px of the longer side
 # photographs without people; where one thing fills the box (shares of width and height), that is cut out, too
 PHOTOGRAPHS: dict[str, tuple[float, float, float, float] | None] = {
@@ -102,14 +104,14 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     options = parser.parse_args()
     things, pictures, emoji = (options.output / name for name in ("things/things", "things/backgrounds", "emoji/things"))
-    for folder in (things, pictures, emoji):
+    for folder in (things, emoji):
         folder.mkdir(parents=True, exist_ok=True)
     cv2.setRNGSeed(0)
     for name, box in PHOTOGRAPHS.items():
         path = next(p for p in sorted(options.unpacked.rglob(Path(name).name)) if p.match(name))
         stem = f"{name.split('/')[0]}_{path.stem}"
         image = shrink(cv2.imread(str(path)), SIDE)
-        cv2.imwrite(str(pictures / f"{stem}.jpg"), image, [cv2.IMWRITE_JPEG_QUALITY, 92])
+        write_jpeg(pictures / f"{stem}.jpg", image[..., ::-1])
         if box:
             cv2.imwrite(str(things / f"photo_{stem}.png"), cut_out(shrink(image, THING_SIDE), box))
     for path in sorted(options.unpacked.rglob("*.webp")):

@@ -15,7 +15,7 @@ def register(commands: Any) -> None:
     parser = commands.add_parser("train", help="train a network by a recipe", description=__doc__)
     parser.add_argument("recipe", type=Path, metavar="RECIPE.toml")
     parser.add_argument("--people", nargs="+", type=Path, required=True, metavar="DIR", help="folders with image/ and alpha/")
-    parser.add_argument("--things", nargs="*", type=Path, default=[], metavar="DIR", help="folders with things/ and backgrounds/")
+    parser.add_argument("--things", nargs="*", type=Path, default=[], metavar="DIR", help="folders with things/, backgrounds/ or people/")
     parser.add_argument("--cache", type=Path, required=True, metavar="DIR", help="where cut-outs are kept")
     parser.add_argument("--output", "-o", type=Path, required=True, metavar="DIR", help="checkpoint, log and sample sheets")
     parser.add_argument(

@@ -1,8 +1,4 @@
-"""Scenes of several people, composed from cut-outs: picture, and each person's true alpha.
-
-People are laid over the background one after another, I_i = I_{i-1} (1 - a_i) + a_i F_i, and so each one's true alpha is what
-later people and things leave of it: a_i prod_{j>i} (1 - a_j).
-"""
+"""Scenes of several people, composed from cut-outs: picture, and each person's true alpha."""
 
 from __future__ import annotations
 
@@ -19,9 +15,8 @@ from ..image import SUFFIXES
 from .backgrounds import crop_to, generate, read_rgb, shape, texture
 from .cutouts import is_kept_aside, read_rgba
 from .effects import blur, dim_below, photograph, recolour
-
-LEAST_VISIBLE = 0.25  # of a person's part inside the picture; who shows less is left out of the scene
-LEAST_AREA = 4e-4  # of the picture
+from .layers import Layer, cut, lay, layer_slices, true_alphas, visible
+from .poses import bend_legs, dark_legs, is_slender, is_whole, shorten_legs, warp
 
 
 @dataclass(frozen=True)
@@ -37,16 +32,6 @@ class Scene:
     image: np.ndarray
     alphas: np.ndarray
     unsure: np.ndarray
-
-
-@dataclass(eq=False)
-class Layer:
-    """Something laid over the picture: colour ``(h, w, 3)`` in [0, 1], alpha ``(h, w)``, and where its corner lies (y, x)."""
-
-    colour: np.ndarray
-    alpha: np.ndarray
-    corner: tuple[int, int]
-    person: bool = True
 
 
 class Composer:
@@ -85,9 +70,8 @@ class Composer:
             raise ImageError(f"{', '.join(map(str, folders))}: no cut-outs of people; prepare the source folders first")
         self.photographed = [group for group in self.people if (group[0].parent.parent / "photos").exists()]
         self.things = [group for group in (self._kept([f], "things/*.png") for f in folders) if group]
-        self.pictures = [p for p in self._kept(folders, "backgrounds/*.jpg") if not (p.parent.parent / "people").exists()]
-        # every photograph's background may appear when training; its person stays unseen. Measuring keeps to its own.
         names = self._kept(folders, "backgrounds/*.jpg")
+        self.pictures = [p for p in names if not (p.parent.parent / "people").exists()]
         self.backgrounds = names + (sorted(p for p in backgrounds.iterdir() if p.suffix.lower() in SUFFIXES) if backgrounds else [])
 
     def _kept(self, folders: Sequence[Path], pattern: str) -> list[Path]:
@@ -217,8 +201,7 @@ class Composer:
     def _person(self, height: float, rng: Generator, lying: bool = False) -> tuple[np.ndarray, np.ndarray, bool]:
         """Colour, alpha, and whether the person is whole: someone about ``height`` px high, turned, sheared, cropped, recoloured."""
         rgba = read_rgba(self._pick(rng, self.people))
-        slender = rgba.shape[0] > 1.8 * rgba.shape[1]  # a standing person, not a portrait
-        whole = True
+        slender, whole = is_slender(rgba), True
         if self.hard and slender and rng.random() < 0.3:
             step = min(1.0, 1.5 * max(height, 32) / len(rgba))  # no more than will be seen: bending is slow
             standing = cv2.resize(rgba, None, fx=step, fy=step, interpolation=cv2.INTER_AREA)
@@ -240,7 +223,7 @@ class Composer:
         angle = rng.normal(0, 6) if rng.random() < 0.92 else rng.uniform(-100, 100)
         if lying:
             angle = rng.choice((-90, 90)) + rng.normal(0, 20)
-        return *_warp(rgba, step_y, step_x, angle, rng), whole
+        return *warp(rgba, step_y, step_x, angle, rng), whole
 
     def _things(self, rng: Generator, probability: float) -> list[Layer]:
         """Objects that are not people, behind or before them."""
@@ -262,156 +245,9 @@ class Composer:
         group = self.things[rng.integers(len(self.things))]  # a folder of a few photographed ones counts as much as one of many drawn ones
         rgba = read_rgba(group[rng.integers(len(group))])
         step = np.exp(rng.uniform(np.log(0.08), np.log(1.2))) * self.size[0] / len(rgba)
-        colour, alpha = _warp(rgba, step, step * np.exp(rng.normal(0, 0.15)), rng.normal(0, 15), rng)
+        colour, alpha = warp(rgba, step, step * np.exp(rng.normal(0, 0.15)), rng.normal(0, 15), rng)
         corner = (rng.uniform(-0.3, 0.9) * self.size[0], rng.uniform(-0.2, 0.9) * self.size[1])
         return Layer(colour, alpha, (int(corner[0]), int(corner[1])), person=False)
-
-
-def is_whole(rgba: np.ndarray) -> bool:
-    """Whether a cut-out ends in feet rather than at its photograph's border."""
-    return bool((rgba[-1, :, 3] > 127).mean() < 0.4)
-
-
-def dark_legs(rgba: np.ndarray, rng: Generator) -> np.ndarray:
-    """Dark trousers and shoes, with little contrast: the part from the hips down."""
-    share = (np.linspace(0, 1, len(rgba)) - rng.uniform(0.4, 0.5)) / 0.04
-    light = 1 - np.clip(share, 0, 1)[:, None, None] * rng.uniform(0.5, 0.92)
-    return np.concatenate(((rgba[..., :3] * light).astype(np.uint8), rgba[..., 3:]), -1)
-
-
-def shorten_legs(rgba: np.ndarray, rng: Generator) -> np.ndarray:
-    """About what sitting and squatting look like from the front: the part from the hips down is lower, and the whole wider."""
-    hips = int(len(rgba) * rng.uniform(0.42, 0.52))
-    legs = cv2.resize(rgba[hips:], (rgba.shape[1], max(1, int((len(rgba) - hips) * rng.uniform(0.3, 0.75)))), interpolation=cv2.INTER_AREA)
-    bent = np.concatenate((rgba[:hips], legs))
-    return cv2.resize(bent, (int(bent.shape[1] * rng.uniform(1, 1.3)), len(bent)), interpolation=cv2.INTER_LINEAR)
-
-
-def bend_legs(rgba: np.ndarray, rng: Generator) -> np.ndarray:
-    """About what sitting and squatting look like from any side: each thigh turned about the hip, each calf about the knee."""
-    height, width = rgba.shape[:2]
-    hips, knees = (int(height * share) for share in (rng.uniform(0.44, 0.5), rng.uniform(0.68, 0.76)))
-    spare = height - hips  # how far a leg can reach to either side
-    columns = np.arange(width)
-    alpha = rgba[hips:, :, 3].sum(0, dtype=np.int64)
-    middle = int((alpha * columns).sum() / max(alpha.sum(), 1))
-    shown = _premultiplied(rgba)
-    rows = np.arange(height)[:, None]
-    lap = 0.03 * height  # of a limb under the next
-    sides, lean = rng.permutation([columns < middle, columns >= middle]), rng.choice((-1, 1)) * rng.uniform(10, 110)
-    parts = []
-    for side in sides:
-        turn = (lean if rng.random() < 0.8 else -lean) + rng.normal(0, 15)
-        own = rgba[knees, :, 3] * side
-        knee = (own * columns).sum() / max(own.sum(dtype=np.int64), 1) if own.any() else middle
-        hip = (middle + knee) / 2
-        thigh = _turn((hip, hips), (hip + spare, hips), turn, rng.uniform(0.35, 1))
-        bent = thigh @ (knee, knees, 1)
-        calf = _turn((knee, knees), bent, rng.normal(0, 12) - 0.15 * turn, rng.uniform(0.75, 1))
-        parts += [(side & (rows >= knees - lap), calf), (side & (rows >= hips - lap) & (rows < knees + lap), thigh)]
-    torso = rows * np.ones_like(columns) < hips + lap, np.array([[1.0, 0, spare], [0, 1, 0]])
-    parts.insert(0 if rng.random() < 0.3 else len(parts), torso)
-    canvas = np.zeros((height + spare, width + 2 * spare, 4), np.float32)
-    for where, matrix in parts:
-        layer = cv2.warpAffine(shown * where[..., None], matrix, canvas.shape[1::-1], flags=cv2.INTER_LINEAR)
-        canvas = canvas * (1 - layer[..., 3:]) + layer
-    canvas[..., :3] /= np.maximum(canvas[..., 3:], 1e-3)
-    there = canvas[..., 3] > 0.05
-    y, x = (np.flatnonzero(there.any(axis)) for axis in (1, 0))
-    return (canvas[y[0] : y[-1] + 1, x[0] : x[-1] + 1].clip(0, 1) * 255).round().astype(np.uint8)
-
-
-def _turn(joint: tuple[float, float], to: Sequence[float], degrees: float, length: float) -> np.ndarray:
-    """The affine map that brings a limb's upper ``joint`` (x, y) ``to`` its place, turned, and foreshortened to ``length``."""
-    linear = _rotation(degrees) @ np.diag([1, length])
-    return np.column_stack((linear, np.array(to) - linear @ np.array(joint)))
-
-
-def _rotation(degrees: float) -> np.ndarray:
-    turn = np.deg2rad(degrees)
-    return np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-
-
-def _premultiplied(rgba: np.ndarray) -> np.ndarray:
-    """uint8 ``(h, w, 4)`` as float32 in [0, 1], the colours times alpha."""
-    result: np.ndarray = rgba.astype(np.float32) / 255
-    result[..., :3] *= result[..., 3:]
-    return result
-
-
-def _warp(rgba: np.ndarray, step_y: float, step_x: float, angle: float, rng: Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Scaled, flipped, sheared, turned and recoloured: colour in [0, 1] and alpha."""
-    shear = rng.normal(0, 0.06)
-    flip = -1 if rng.random() < 0.5 else 1
-    linear = _rotation(angle) @ np.array([[1, shear], [0, 1]]) @ np.diag([flip * step_x, step_y])
-    h, w = rgba.shape[:2]
-    corners = linear @ np.array([[0, w, 0, w], [0, 0, h, h]], float)
-    low, high = corners.min(1), corners.max(1)
-    size = tuple(int(np.ceil(v)) for v in high - low)
-    premultiplied = _premultiplied(rgba)
-    if min(step_x, step_y) < 0.6:  # area averaging first, against aliasing
-        shrunk = (max(1, round(w * step_x)), max(1, round(h * step_y)))
-        premultiplied = cv2.resize(premultiplied, shrunk, interpolation=cv2.INTER_AREA)
-        linear = linear @ np.diag([w / shrunk[0], h / shrunk[1]])
-    warped = cv2.warpAffine(premultiplied, np.hstack((linear, -low[:, None])), size, flags=cv2.INTER_LINEAR)
-    alpha = warped[..., 3].clip(0, 1)
-    colour = recolour((warped[..., :3] / np.maximum(alpha[..., None], 1e-3)).clip(0, 1), rng)
-    if rng.random() < 0.1:
-        soft = blur(np.dstack((colour * alpha[..., None], alpha)), rng)
-        colour, alpha = (soft[..., :3] / np.maximum(soft[..., 3:], 1e-3)).clip(0, 1), soft[..., 3].clip(0, 1)
-    return colour, alpha
-
-
-def layer_slices(layer: Layer, size: tuple[int, int]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Where a layer lies in the picture, and which part of it lies there."""
-    picture, own = [], []
-    for start, length, limit in zip(layer.corner, layer.alpha.shape, size, strict=True):
-        low, high = min(max(start, 0), limit), max(min(start + length, limit), 0)
-        high = max(low, high)
-        picture.append(slice(low, high))
-        own.append(slice(low - start, high - start))
-    return (picture[0], picture[1]), (own[0], own[1])
-
-
-def cut(layer: Layer, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Colour and alpha of a layer's part inside the picture."""
-    own = layer_slices(layer, size)[1]
-    return layer.colour[own], layer.alpha[own]
-
-
-def lay(image: np.ndarray, layer: Layer) -> None:
-    """One step of the composition, in place."""
-    size = (image.shape[0], image.shape[1])
-    colour, alpha = cut(layer, size)
-    where = layer_slices(layer, size)[0]
-    image[where] += alpha[..., None] * (colour - image[where])
-
-
-def true_alphas(layers: list[Layer], size: tuple[int, int]) -> np.ndarray:
-    """``(K, H, W)`` float32: what the later layers leave of each person, back to front."""
-    alphas = []
-    free = np.ones(size, np.float32)
-    for layer in reversed(layers):
-        where, alpha = layer_slices(layer, size)[0], cut(layer, size)[1]
-        if layer.person:
-            own = np.zeros(size, np.float32)
-            own[where] = alpha * free[where]
-            alphas.append(own)
-        free[where] *= 1 - alpha
-    return np.stack(alphas[::-1]) if alphas else np.zeros((0, *size), np.float32)
-
-
-def visible(layers: list[Layer], size: tuple[int, int]) -> list[Layer]:
-    """The layers without people of whom too little would be seen; the hindmost such person goes first."""
-    while True:
-        people = [i for i, layer in enumerate(layers) if layer.person]
-        for i, alpha in zip(people, true_alphas(layers, size), strict=True):
-            seen = float(alpha.sum())
-            if seen < max(LEAST_VISIBLE * float(cut(layers[i], size)[1].sum()), LEAST_AREA * size[0] * size[1]):
-                layers = layers[:i] + layers[i + 1 :]
-                break
-        else:
-            return layers
 
 
 def to_uint8(values: np.ndarray) -> np.ndarray:

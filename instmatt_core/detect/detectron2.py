@@ -12,7 +12,7 @@ from torch import Tensor
 from ..errors import UsageError, WeightsError
 from ..image import to_uint8
 from ..instances import InstanceMasks
-from .people_masks import people
+from .findings import people_of
 
 PAPERS_MODEL = "COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x.yaml"
 
@@ -75,7 +75,7 @@ class Detectron2:
         found = self.predictor(to_uint8(image)[:, :, ::-1])["instances"].to("cpu")
         keep = (found.pred_classes == self.person) & (found.scores > self.min_score)
         progress(1.0)
-        return people(found.pred_masks[keep], found.scores[keep], max_people=self.max_people)
+        return people_of(found.pred_masks[keep], found.scores[keep], max_people=self.max_people)
 
 
 def _person(metadata: Any, config: object) -> int:

@@ -14,10 +14,13 @@ from ..image import fit, resize
 from ..instances import InstanceMasks, left_to_right, mask_boxes, share, take
 from .blazepose import BlazePose
 from .blazepose.detector import steadiness
+from .geometry import iou
 from .people import People
-from .people.detector import WORKING_SIDE, iou, is_small
+from .people.detector import WORKING_SIDE
+from .people.looks import CloserLook
+from .people.parts import is_small
 
-SAME = 0.6  # IoU from which on two masks are of one person
+SAME_IOU = 0.6  # IoU from which on two masks are of one person
 BLAZEPOSE_SHARE = 0.7  # of BlazePose's mask in the result, against a people detector's that is not steady at all; half of it between equals
 STEP = 2  # pixels from one that is compared to the next
 STEADINESS_POWER = 6  # of each mask's weight
@@ -45,6 +48,11 @@ class Ensemble:
     @device.setter
     def device(self, device: torch.device) -> None:
         self.people.device = self.blazepose.device = device
+
+    @property
+    def closer(self) -> CloserLook:
+        """Draws the person in a box."""
+        return self.people.closer
 
     @property
     def max_people(self) -> int:
@@ -80,7 +88,7 @@ def together(people: InstanceMasks, others: InstanceMasks) -> InstanceMasks:
     masks, heads = people.masks.clone(), torch.full((len(people), 3), torch.nan)
     for mask, head in zip(masks, heads, strict=True):
         overlaps = [iou(mask[::STEP, ::STEP] > 0.5, other[::STEP, ::STEP] > 0.5) for other in others.masks]
-        if max(overlaps, default=0) < SAME:
+        if max(overlaps, default=0) < SAME_IOU:
             continue
         best = overlaps.index(max(overlaps))
         own, other = (steadiness(m.numpy()) ** STEADINESS_POWER for m in (mask, others.masks[best]))

@@ -1,4 +1,4 @@
-"""Boxes ``(N, 4)`` as x0, y0, x1, y1 in px: where they end, how much they share, which belong together, which of many to keep."""
+"""Boxes ``(N, 4)`` as x0, y0, x1, y1 in px, and masks: how much they share, which belong together, which of many to keep."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
+
+COMPARED_SIDE = 512  # px; whether two masks are of one person is seen on masks about this large
 
 
 def clip(boxes: Tensor, size: tuple[int, int]) -> Tensor:
@@ -30,9 +32,36 @@ def overlaps(boxes: Tensor, others: Tensor) -> Tensor:
 def assign(boxes: Tensor, others: Tensor, least: float) -> dict[int, int]:
     """By number of ``boxes (N, 4)``, which of ``others (M, 4)`` belongs to it: those pairs that overlap most in all, each to an IoU of at
     least ``least``."""
-    shared = overlaps(boxes, others).numpy()
+    return matched(overlaps(boxes, others).numpy(), least)
+
+
+def matched(shared: np.ndarray, least: float) -> dict[int, int]:
+    """By row of ``shared (N, M)``, which column belongs to it: those pairs that share most in all, each at least ``least``."""
+    # a pair below the limit is worth nothing, so that it never takes a place from one above it
     pairs = zip(*linear_sum_assignment(np.where(shared >= least, shared, 0), maximize=True), strict=True)
     return {int(i): int(k) for i, k in pairs if shared[i, k] >= least}
+
+
+def iou(a: Tensor, b: Tensor) -> float:
+    """Intersection over union of two boolean masks; 0 where both are empty."""
+    return float((a & b).sum() / (a | b).sum().clamp(min=1))
+
+
+def distinct(masks: Tensor, same: float | Tensor) -> list[int]:
+    """Which of ``masks (N, H, W)`` bool, surest first, are not a surer one that stays again, or a part of it.
+
+    Args:
+        same: share of the smaller one's area above which two are the same, ``(N, N)`` if it is not one for all.
+    """
+    step = max(1, max(masks.shape[1:]) // COMPARED_SIDE)
+    points = masks[:, ::step, ::step].flatten(1).float()
+    area = points.sum(1)
+    too_much = points @ points.T > torch.as_tensor(same) * torch.minimum(area[:, None], area[None])
+    kept: list[int] = []
+    for i in range(len(masks)):
+        if not too_much[i, kept].any():
+            kept.append(i)
+    return kept
 
 
 def suppress(boxes: Tensor, scores: Tensor, groups: Tensor, threshold: float) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..errors import UsageError, WeightsError
 from ..instances import InstanceMasks
-from .people_masks import people
+from .findings import people_of
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -85,7 +85,7 @@ class RfDetr:
         for target, mask in zip(masks, logits, strict=True):
             target[:] = F.interpolate(mask[None, None], tuple(image.shape[1:]), mode="bilinear", align_corners=False)[0, 0] > 0
         progress(1.0)
-        return people(masks, scores[sure], max_people=self.max_people)
+        return people_of(masks, scores[sure], max_people=self.max_people)
 
 
 def prepare(image: Tensor, size: tuple[int, int]) -> Tensor:

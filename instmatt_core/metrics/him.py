@@ -42,7 +42,11 @@ class Charge:
 
 
 def charge(pred: ArrayLike, truth: ArrayLike) -> Charge:
-    """Charge predicted mattes ``(P, H, W)`` against true ones ``(G, H, W)`` of one picture."""
+    """Charge predicted mattes ``(P, H, W)`` against true ones ``(G, H, W)`` of one picture.
+
+    Raises:
+        ImageError: the mattes differ in size or are no mattes.
+    """
     pred, truth = as_alpha(pred), as_alpha(truth)
     iou = iou_matrix(pred, truth)
     matched = [(i, j) for i, j in assign(iou) if iou[i, j] >= THRESHOLD]

@@ -121,8 +121,15 @@ def protocol_named(name: str) -> Protocol:
 
 
 def iou_matrix(pred: ArrayLike, truth: ArrayLike, epsilon: float = 0.0) -> np.ndarray:
-    """``(P, G)`` float64 IoU of the supports of mattes ``(P, H, W)`` and ``(G, H, W)``; 0 between two blank mattes."""
-    preds, truths = [[support(m) for m in _stack(mattes)] for mattes in (pred, truth)]
+    """``(P, G)`` float64 IoU of the supports of mattes ``(P, H, W)`` and ``(G, H, W)``; 0 between two blank mattes.
+
+    Raises:
+        ImageError: the mattes differ in size or are no mattes.
+    """
+    pred, truth = _stack(pred), _stack(truth)
+    if pred.size and truth.size and pred.shape[1:] != truth.shape[1:]:
+        raise ImageError(f"predicted mattes are {pred.shape[1:]}, true ones {truth.shape[1:]}")
+    preds, truths = [[support(m) for m in mattes] for mattes in (pred, truth)]
     areas = [[np.count_nonzero(m) for m in masks] for masks in (preds, truths)]
     iou = np.zeros((len(preds), len(truths)))
     for i, p in enumerate(preds):
@@ -148,8 +155,6 @@ def match(pred: ArrayLike, truth: ArrayLike, protocol: str = "default") -> Match
     """
     rules = protocol_named(protocol)
     pred, truth = _stack(pred), _stack(truth)
-    if pred.size and truth.size and pred.shape[1:] != truth.shape[1:]:
-        raise ImageError(f"predicted mattes are {pred.shape[1:]}, true ones {truth.shape[1:]}")
     iou = iou_matrix(pred, truth, rules.epsilon_iou)
     pairs = tuple(Pair(i, j, float(iou[i, j]), _errors(pred[i], truth[j], rules.epsilon_area)) for i, j in assign(iou))
     areas = [tuple(int(np.count_nonzero(support(m))) for m in mattes) for mattes in (pred, truth)]

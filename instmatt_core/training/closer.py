@@ -13,10 +13,11 @@ from torch.utils.data import Dataset
 
 from ..compositing import overlay
 from ..data.synthesis import Composer, Scene
-from ..detect.people.looks import draw_prompted, prepared
+from ..detect.people.looks import draw_prompted
 from ..detect.people.network import MASK_STRIDE, PeopleNetwork
 from ..image import as_image, resize
 from ..instances import InstanceMattes, mask_boxes
+from ..weights.bundled import prepared
 from .people import PeopleTask, targets
 from .recipe import Stage
 from .scenes import Scenes

@@ -9,8 +9,8 @@ from numpy.random import Generator
 
 from ..data.synthesis import Scene
 from ..errors import UsageError
+from ..guidance import sharpen
 from ..image import as_image
-from ..matting.instmatt.system import sharpen
 from ..metrics.imq import assign, iou_matrix
 from ..pipeline import Pipeline
 from .spoil import LEAST_IOU

@@ -63,7 +63,7 @@ def build_task(recipe: Recipe, folders: Sequence[Path], pretrained: Path | None)
         from .e2e_him import E2EHIMTask
 
         return E2EHIMTask(recipe, folders, pretrained)
-    raise UsageError(f"no training task is called {recipe.task!r}; there are people, instmatt, instmatt-refiner and e2e-him")
+    raise UsageError(f"no training task is called {recipe.task!r}; there are people, people-closer, instmatt, instmatt-refiner and e2e-him")
 
 
 def new_accelerator() -> Accelerator:
@@ -83,9 +83,15 @@ def new_accelerator() -> Accelerator:
 
 
 class Run:
-    """A training run in a folder: ``checkpoint.safetensors``, ``log.csv``, ``validation.csv``, ``sheet_STEP.png``."""
+    """A training run in a folder: ``checkpoint.safetensors``, ``log.csv``, ``validation.csv``, ``sheet_STEP.png``.
+
+    Raises:
+        UsageError: the recipe measures a task that cannot be measured, or the folder's checkpoint is of another recipe.
+    """
 
     def __init__(self, task: Task, recipe: Recipe, folder: Path, workers: int = 1):
+        if recipe.validate_every and type(task).validate is Task.validate:
+            raise UsageError(f"{recipe.task} cannot be measured on people kept aside: leave validate_every out of the recipe")
         self.task, self.recipe, self.folder, self.workers = task, recipe, folder, workers
         self.accelerator = new_accelerator()
         self.network = task.network.to(self.accelerator.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

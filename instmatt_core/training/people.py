@@ -14,16 +14,20 @@ from torch.utils.data import Dataset
 
 from ..compositing import overlay
 from ..data.synthesis import Composer, Scene
-from ..detect.people import People
+from ..detect.people.looks import FirstLook
 from ..detect.people.network import CENTRE_STRIDE, MASK_STRIDE, OUTPUT_STRIDE, PeopleNetwork, draw_masks
-from ..image import as_image
-from ..instances import InstanceMattes
+from ..image import as_image, resize
+from ..instances import InstanceMattes, mask_boxes
+from ..weights import read_safetensors
+from ..weights.check import load_strictly
 from .recipe import Recipe, Stage
 from .scenes import Scenes
 from .task import Batch, State, Task, device_of
 
+COUNTER = "num_batches_tracked"  # of batch norms; exports leave it out
 CELLS = 3  # places from which each person's mask is drawn in training: the centre, and others near it
 MOST_PEOPLE = 9  # in one scene
+SHOWN_FROM = 0.3  # score of the people on sample sheets
 LABEL_FROM = 0.4  # where people may be without a matte, a centre as likely as this is not held to be wrong
 
 
@@ -95,7 +99,11 @@ def mask_loss(logits: Tensor, target: Tensor) -> Tensor:
 
 
 class PeopleTask(Task):
-    """See :class:`Task`."""
+    """See :class:`Task`.
+
+    Args:
+        pretrained: weights of the whole network, or of a backbone, to start from; the first layers then stay as they are.
+    """
 
     system = "people"
     prompted = False
@@ -105,15 +113,20 @@ class PeopleTask(Task):
         super().__init__(recipe, folders)
         self.network = PeopleNetwork(self.prompted)
         if pretrained:
-            from safetensors.torch import load_file
-
-            weights = load_file(pretrained)
-            whole = "centre.bias" in weights  # a trained network rather than a backbone
-            fresh = {name: value for name, value in self.network.state_dict().items() if name.startswith("prompt.")}
-            (self.network if whole else self.network.backbone).load_state_dict(fresh | weights if whole else weights)
+            self.start(read_safetensors(pretrained, self.system))
             frozen = (self.network.backbone.stem, *self.network.backbone.blocks[:4])  # edges and spots are the same everywhere
             for part in frozen:
                 part.requires_grad_(False)
+
+    def start(self, state: State) -> None:
+        """Load weights of the whole network, less what exports leave out and what is new in the closer look, or of a backbone.
+
+        Raises:
+            WeightsError: listing every tensor that is missing, unexpected or of another shape.
+        """
+        module = self.network if "centre.bias" in state else self.network.backbone
+        own = {name: value for name, value in module.state_dict().items() if name.startswith("prompt.") or name.endswith(COUNTER)}
+        load_strictly(module, own | dict(state), self.system)
 
     def groups(self) -> list[dict]:
         """The optimizer's groups of parameters, each with its peak ``rate``."""
@@ -158,16 +171,17 @@ class PeopleTask(Task):
         }
 
     def weights(self, state: State) -> dict[str, Tensor]:
-        return {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
+        return {name: value for name, value in state.items() if not name.endswith(COUNTER)}
 
     def sheet(self, state: State) -> Tensor:
-        """What a network with these weights finds in six scenes of people kept aside: a picture ``(3, H, W)``."""
+        """What a network with these weights finds by itself in six scenes of people kept aside: a picture ``(3, H, W)``."""
         network = PeopleNetwork()
         network.load_state_dict(state)
-        detector, composer = People(device_of(state), network=network), Composer(self.folders, (384, 384), kept_aside=True)
+        look, composer = FirstLook(device_of(state), network), Composer(self.folders, (384, 384), kept_aside=True)
         views = []
         for index in range(6):
             image = as_image(composer[index].image)
-            found = detector(image)
-            views.append(overlay(image, InstanceMattes(found.masks, found.boxes, found.scores)))
+            masks, scores = look(image, MOST_PEOPLE)
+            masks = resize(masks[scores >= SHOWN_FROM], (384, 384))
+            views.append(overlay(image, InstanceMattes(masks, mask_boxes(masks), scores[scores >= SHOWN_FROM])))
         return torch.cat([torch.cat(views[:3], 2), torch.cat(views[3:], 2)], 1)

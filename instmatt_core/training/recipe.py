@@ -14,7 +14,8 @@ PRECISIONS = ("float32", "bfloat16")
 
 @dataclass(frozen=True)
 class Stage:
-    """``steps`` steps on pictures of ``size`` x ``size`` px, of ``batch`` scenes at a time; InstMatt sees ``views`` crops of each."""
+    """``steps`` steps on pictures of ``size`` x ``size`` px, of ``batch`` scenes at a time; InstMatt's first stage and the
+    closer look see ``views`` crops of each."""
 
     steps: int
     size: int
@@ -33,7 +34,7 @@ class Recipe:
         average: decay per step of the moving average of the weights, which is what is measured and shipped.
         clip: largest norm of the gradient.
         checkpoint_every, sheet_every, validate_every: steps between checkpoints, between sheets of samples to look at, and between
-            measurements on people kept aside; 0 for no measurements.
+            measurements on people kept aside; 0 for no measurements, the only choice for the people detector and its closer look.
         real: share of pictures that are photographs as they are.
         crowded: folders whose photographs may show passers-by without a matte.
         network: the settings of the network, for tasks that have any: those of

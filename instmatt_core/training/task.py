@@ -53,7 +53,7 @@ class Task:
         raise NotImplementedError
 
     def validate(self, state: State) -> dict[str, float]:
-        """Figures of a network with these weights on people kept aside; higher is better."""
+        """Figures of a network with these weights on people kept aside; higher is better. Not every task has them."""
         raise NotImplementedError
 
     def weights(self, state: State) -> dict[str, Tensor]:

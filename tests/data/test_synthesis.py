@@ -1,4 +1,4 @@
-"""Composed scenes: the same by number, true alphas that explain the picture, people kept aside kept aside."""
+"""Composed scenes: the same by number, well formed, people kept aside kept aside."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from instmatt_core.cli.main import main
-from instmatt_core.data import effects, memory, synthesis
+from instmatt_core.data import effects, memory, poses, synthesis
 from instmatt_core.data.cutouts import is_kept_aside
-from instmatt_core.data.synthesis import Composer, Layer, lay, true_alphas, visible
+from instmatt_core.data.synthesis import Composer
 from instmatt_core.errors import ImageError
 from instmatt_core.image import read_matte
 
@@ -45,26 +45,6 @@ def test_scenes_are_well_formed(cutouts: Path) -> None:
     assert max(counts) >= 4
 
 
-def test_true_alphas_explain_the_picture() -> None:
-    """Background (1 - sum a) + sum a F equals the composition, layer by layer."""
-    rng = np.random.default_rng(0)
-    layers = [
-        Layer(rng.random((40, 50, 3), np.float32), rng.random((40, 50), np.float32), corner) for corner in ((-10, 5), (20, 30), (70, 100))
-    ]
-    background = rng.random((*SIZE, 3), np.float32)
-    image = background.copy()
-    for layer in layers:
-        lay(image, layer)
-    alphas = true_alphas(layers, SIZE)
-    expected = background * (1 - alphas.sum(0))[..., None]
-    for layer, alpha in zip(layers, alphas, strict=True):
-        colour = np.zeros((*SIZE, 3), np.float32)
-        (y, x), (v, u) = synthesis.layer_slices(layer, SIZE)
-        colour[y, x] = layer.colour[v, u]
-        expected += alpha[..., None] * colour
-    np.testing.assert_allclose(image, expected, atol=1e-5)
-
-
 def test_what_blurs_a_picture_blurs_its_alphas(monkeypatch: pytest.MonkeyPatch) -> None:
     """A white disc on black, blurred in every way: its alpha stays what the picture shows."""
     disc = (np.hypot(*(np.indices(SIZE) - 30)) < 15).astype(np.float32)
@@ -76,15 +56,6 @@ def test_what_blurs_a_picture_blurs_its_alphas(monkeypatch: pytest.MonkeyPatch) 
         np.testing.assert_allclose(image, np.dstack([alpha] * 3), atol=1e-6)
         blurred += bool(((alpha > 0.1) & (alpha < 0.9)).any())
     assert 5 < blurred < 30
-
-
-def test_who_is_hidden_is_left_out() -> None:
-    def square(corner: tuple[int, int], side: int, person: bool = True) -> Layer:
-        return Layer(np.ones((side, side, 3), np.float32), np.ones((side, side), np.float32), corner, person)
-
-    back, thing, front, outside = square((10, 10), 20), square((12, 40), 8, False), square((8, 12), 30), square((200, 0), 20)
-    assert visible([back, thing, front, outside], SIZE) == [thing, front]
-    assert visible([front, thing, back], SIZE) == [front, thing, back]  # more than half of the larger one is seen
 
 
 def test_people_kept_aside_are_not_trained_on(cutouts: Path) -> None:
@@ -151,7 +122,8 @@ def test_hard_scenes_are_well_formed_and_the_same_by_number(cutouts: Path, thing
 def test_things_are_not_people(cutouts: Path, things: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is drawn from a folder of things shows in the picture and in nobody's alpha; some are kept aside, too."""
     monkeypatch.setattr(synthesis, "photograph", lambda image, alphas, rng: (image, alphas))
-    monkeypatch.setattr(synthesis, "recolour", lambda image, rng: image)
+    for part in (synthesis, poses):
+        monkeypatch.setattr(part, "recolour", lambda image, rng: image)
     train, aside = (Composer([cutouts, things], SIZE, hard=1, kept_aside=k) for k in (False, True))
     used = [[p.stem for p in composer.things[0] + composer.pictures] for composer in (train, aside)]
     assert len(used[0]) + len(used[1]) == 40
@@ -179,13 +151,6 @@ def test_drawn_people_join_the_scenes_but_are_no_photographs(cutouts: Path, tmp_
     assert max(len(drawn[index].alphas) for index in range(20)) >= 3
 
 
-def test_who_ends_in_feet_is_whole() -> None:
-    sitting = np.full((60, 60, 4), 255, np.uint8)
-    assert not synthesis.is_whole(sitting)
-    sitting[-1, 20:] = 0
-    assert synthesis.is_whole(sitting)
-
-
 def test_passers_by_of_a_folder_or_of_single_photographs(cutouts: Path) -> None:
     everywhere, nowhere, somewhere = (Composer([cutouts], SIZE, crowded=crowded) for crowded in ([cutouts.name], [], ["p3", "p5"]))
     shares = [np.array([composer[i].unsure.mean() for i in range(60)]) for composer in (everywhere, nowhere, somewhere)]
@@ -194,36 +159,11 @@ def test_passers_by_of_a_folder_or_of_single_photographs(cutouts: Path) -> None:
     assert (shares[2][shares[2] > 0] == shares[0][shares[2] > 0]).all()
 
 
-def test_dark_legs_and_light_from_above() -> None:
-    rng = np.random.default_rng(0)
-    legs = synthesis.dark_legs(np.full((100, 20, 4), 200, np.uint8), rng)
-    assert (legs[:35, :, :3] == 200).all()
-    assert (legs[60:, :, :3] < 110).all()
-    assert (legs[..., 3] == 200).all()
-    room = synthesis.dim_below(np.ones((50, 40, 3), np.float32), rng)
+def test_light_from_above() -> None:
+    room = effects.dim_below(np.ones((50, 40, 3), np.float32), np.random.default_rng(0))
     assert (room[:3] == 1).all()
     assert (np.diff(room[:, 0, 0]) <= 0).all()
     assert room[-1].max() < 0.65
-
-
-def test_bent_legs() -> None:
-    """Head and chest stay, with their colours; the legs, blue, are still there, lower than they were long, and reach to the side."""
-    standing = np.zeros((200, 60, 4), np.uint8)
-    standing[:95, 10:50] = (200, 30, 30, 255)
-    standing[95:, 12:28] = standing[95:, 32:48] = (30, 30, 200, 255)
-    wider = 0
-    for seed in range(12):
-        sitting = synthesis.bend_legs(standing, np.random.default_rng(seed))
-        solid = sitting[..., 3] > 250
-        red, blue = (solid & (np.abs(sitting[..., :3].astype(int) - colour).max(-1) < 3) for colour in ((200, 30, 30), (30, 30, 200)))
-        assert red[:80].sum() == 80 * 40
-        assert blue.sum() > 500
-        assert not blue[:40].any()
-        assert len(sitting) < 200
-        wider += sitting.shape[1] > 60
-    assert wider > 4
-    standing[95:] = 0  # nothing to bend
-    assert (synthesis.bend_legs(standing, np.random.default_rng(0))[..., 3] > 250).any()
 
 
 def test_scenes_of_another_run_are_not_mixed_in(single_people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from instmatt_core.detect.people import detector
-from instmatt_core.detect.people.detector import People, Seen, iou, is_cut, is_small, spans
-from instmatt_core.detect.people.looks import SURROUNDINGS, CloserLook, distinct, window
+from instmatt_core.detect.geometry import distinct, iou
+from instmatt_core.detect.people import parts
+from instmatt_core.detect.people.detector import People, Seen
+from instmatt_core.detect.people.looks import SAME_SHARE, SURROUNDINGS, CloserLook, FirstLook, window
 from instmatt_core.detect.people.network import LAYERS, PeopleNetwork, draw_masks
+from instmatt_core.detect.people.parts import is_cut, is_small, spans
 from instmatt_core.image import resize
 
 
@@ -48,10 +50,59 @@ def test_nobody_has_no_mask() -> None:
 
 
 def test_views_and_parts_of_a_person_are_not_people() -> None:
-    masks = torch.zeros(4, 100)
-    masks[0, :50] = masks[1, 5:52] = masks[2, 10:20] = masks[3, 45:90] = 1
-    assert distinct(masks) == [0, 3]
-    assert distinct(masks[:0]) == []
+    masks = torch.zeros(4, 1, 100, dtype=torch.bool)
+    masks[0, :, :50] = masks[1, :, 5:52] = masks[2, :, 10:20] = masks[3, :, 45:90] = True
+    assert distinct(masks, SAME_SHARE) == [0, 3]
+    assert distinct(masks[:0], SAME_SHARE) == []
+
+
+def block(y0: int, y1: int, x0: int, x1: int) -> torch.Tensor:
+    mask = torch.zeros(100, 200)
+    mask[y0:y1, x0:x1] = 1
+    return mask
+
+
+def test_the_first_look_leaves_out_specks() -> None:
+    """A network that draws four pixels for each cell whose first feature is 1."""
+    kernels = [torch.zeros(out, inp) for inp, out in LAYERS]
+    kernels[0][0, 2] = kernels[1][0, 0] = 1
+    kernels[2][:, 0] = 10
+    biases = [torch.zeros(out) for _, out in LAYERS[:2]] + [torch.full((4,), -5.0)]
+    weights = torch.cat([part.flatten() for layer in zip(kernels, biases, strict=True) for part in layer])
+    heat = torch.zeros(1, 4, 4)
+    heat[0, 1, 1] = 0.9
+    for cells, people in ((5, 0), (6, 1)):  # 20 and 24 px
+        features = torch.zeros(12, 8, 8)
+        features[0, 0, :cells] = 1
+        masks, scores = FirstLook(torch.device("cpu"))._pick(heat, weights[:, None, None].expand(-1, 4, 4), features, 10)
+        assert len(masks) == len(scores) == people
+
+
+def test_who_was_told_apart_in_the_whole_picture_stays_apart() -> None:
+    """Two people who share 80%, a third view of one of them from a part of the picture, and nearly the same mask again."""
+    masks = torch.stack((block(0, 100, 0, 50), block(0, 100, 10, 60), block(0, 90, 10, 50), block(0, 100, 1, 51)))
+    detector = People()
+    kept, scores = detector.settle(masks[:2], torch.tensor([0.9, 0.8]), 2)
+    assert torch.equal(kept, masks[:2])
+    kept, scores = detector.settle(masks, torch.tensor([0.9, 0.8, 0.7, 0.6]), 2)
+    assert torch.equal(kept, masks[:2])
+    kept, scores = detector.settle(masks[[0, 3]], torch.tensor([0.8, 0.9]), 2)
+    assert torch.equal(kept, masks[3:])
+    assert scores.tolist() == [pytest.approx(0.9)]
+    assert len(detector.settle(masks[:1], torch.tensor([0.2]), 1)[0]) == 0
+
+
+def test_who_has_nearly_nothing_left_takes_nothing_from_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    person, ghost, other = block(0, 100, 0, 100), block(30, 80, 20, 60), block(0, 100, 80, 180)
+    ghost[30:80, 100:104] = 1
+    other = other * 0.6
+    detector = People()
+    masks, scores = torch.stack((person, ghost, other)), torch.tensor([0.9, 0.5, 0.8])
+    monkeypatch.setattr(detector, "look_everywhere", lambda image, progress: (masks, scores))
+    found = detector(torch.zeros(3, 100, 200))
+    assert len(found) == 2
+    assert found.masks[0, :, :80].min() == 1
+    assert (found.masks.sum(0) <= 1.0001).all()
 
 
 def test_parts_of_a_picture_overlap_and_cover_it() -> None:
@@ -104,6 +155,16 @@ def test_what_a_box_adds(example: torch.Tensor) -> None:
     assert scores[1] < detector.min_score
 
 
+@pytest.mark.parametrize(("box_score", "drawn"), [(0.9, True), (0.3, False)])
+def test_a_sure_box_is_enough_where_the_first_look_drew_somebody_else(example: torch.Tensor, box_score: float, drawn: bool) -> None:
+    detector, found = People(), People()(example)
+    sky = torch.zeros(1, 640, 960)
+    sky[:, :90, :60] = 1
+    masks, scores = detector.draw(example, Seen(found.boxes[:1], sky, torch.tensor([[0.6, box_score]])), lambda done: None)
+    assert (iou(masks[0] > 0.5, found.masks[0] > 0.5) > 0.8) == drawn
+    assert (float(scores[0]) > detector.min_score) == drawn
+
+
 def test_a_box_belongs_to_one_mask(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two masks, two boxes: one of the first mask's person, one of nobody with a mask; the second mask has no box."""
     detector = People()
@@ -130,7 +191,7 @@ def test_small_people_are_found_in_parts(example: torch.Tensor, monkeypatch: pyt
     assert len(people) == 16
     assert (people.masks.sum(0) <= 1.0001).all()
     assert float(people.masks[:, 190:470, 140:1000].sum()) == pytest.approx(float(people.masks.sum()), rel=1e-3)
-    monkeypatch.setattr(detector, "SMALL", 0)
+    monkeypatch.setattr(parts, "SMALL", 0)
     assert len(People()(picture)) < 12
 
 

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pytest
+import torch
 
 from instmatt_core.data.synthesis import Scene
+from instmatt_core.training import closer
 from instmatt_core.training.closer import Prompts, box_of, empty_box, spoilt
+from instmatt_core.training.loop import build_task
+from instmatt_core.training.recipe import Recipe, Stage
+from instmatt_core.weights.bundled import load_bundled
 
 PERSON = (slice(20, 100), slice(40, 70))  # rows, columns
 
@@ -58,6 +66,19 @@ def test_spoilt_boxes_stay_near() -> None:
     assert np.abs(wrong).max() < 0.5
     assert (wrong[:, 3] < -0.13).mean() > 0.05  # without feet
     assert (wrong[:, 3] > 0.13).sum() == 0
+
+
+def test_a_sheet_shows_what_the_network_draws(cutouts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    task = build_task(Recipe("people-closer", (Stage(2, 64, 2),)), [cutouts], None)
+    untrained = task.sheet(task.network.state_dict())
+    assert untrained.shape == (3, 2 * 64, 4 * 64)
+    task.network.load_state_dict(load_bundled("people_closer"))
+    trained = task.sheet(task.network.state_dict())
+    monkeypatch.setattr(closer, "draw_prompted", lambda network, images, prompts: (torch.zeros(1, 32, 32), torch.zeros(1)))
+    nobody = task.sheet(task.network.state_dict())
+    assert 0.01 < ((trained - nobody).abs().amax(0) > 0.1).float().mean() < 0.9
+    assert not torch.equal(untrained, trained)
 
 
 def test_an_empty_box_is_empty() -> None:

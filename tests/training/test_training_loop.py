@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -145,8 +146,18 @@ def test_a_recipe_that_makes_no_sense(text: str, message: str, tmp_path: Path) -
 
 
 def test_an_unknown_task() -> None:
-    with pytest.raises(UsageError, match="'dogs'"):
+    with pytest.raises(UsageError, match="'dogs'") as refused:
         build_task(Recipe("dogs", ()), [], None)
+    recipes = (Path(instmatt_core.__file__).parent / "training" / "recipes").glob("*.toml")
+    named = re.split(r", | and |there are ", str(refused.value))
+    assert {read_recipe(path).task for path in recipes} <= set(named)
+
+
+@pytest.mark.parametrize("task", ["people", "people-closer"])
+def test_a_task_that_cannot_be_measured_is_not(task: str, cutouts: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=f"{task} cannot be measured.*validate_every"):
+        new_run(cutouts, tmp_path / "run", replace(RECIPE, task=task, validate_every=2))
+    assert not (tmp_path / "run").exists()
 
 
 def test_without_accelerate(monkeypatch: pytest.MonkeyPatch) -> None:

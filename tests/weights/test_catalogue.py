@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +27,12 @@ def test_bundled_entries_describe_the_bundled_files(name: str) -> None:
 def test_every_bundled_file_has_an_entry() -> None:
     stems = {entry.source.stem for entry in CATALOGUE.values() if isinstance(entry.source, Bundled)}
     assert stems == {path.stem for path in PACKAGE.glob("*.safetensors")}
+
+
+def test_the_documentation_lists_what_is_bundled() -> None:
+    lines = (Path(__file__).parents[2] / "docs" / "weights.md").read_text(encoding="utf-8").splitlines()
+    (line,) = (line for line in lines if line.startswith("| bundled |"))
+    assert set(re.findall("`(.+?)`", line)) == {name for name, entry in CATALOGUE.items() if isinstance(entry.source, Bundled)}
 
 
 @pytest.mark.parametrize("name", [name for name, entry in CATALOGUE.items() if isinstance(entry.source, AuthorsFile)])

@@ -20,12 +20,12 @@ from body import Model
 from draw import figure
 
 from instmatt_core.data.cutouts import is_kept_aside, read_rgba
+from instmatt_core.data.poses import is_slender
 from instmatt_core.detect.blazepose import BlazePose, crops
 from instmatt_core.image import write_png
 
 SEED = 11
 MARGIN = 80  # px round a cut-out, for BlazePose
-SLENDER = 1.8  # times as high as wide, a standing person's cut-out
 SURE = 0.8  # of the landmarks
 
 
@@ -49,7 +49,7 @@ def main() -> None:
     model, detector, people = Model(), BlazePose(), []
     for path in files[::2]:
         rgba = read_rgba(path)
-        marks = landmarks(detector, rgba) if len(rgba) > SLENDER * rgba.shape[1] else None
+        marks = landmarks(detector, rgba) if is_slender(rgba) else None
         if marks is not None:
             people.append((path, marks))
     print(f"{len(people)} people of {len(files)} serve as skins")

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ...image import fit, resize, to_uint8
 from ...instances import InstanceMasks, left_to_right, mask_boxes
-from ...weights.bundled import load_bundled
+from ...weights.bundled import load_network
 from . import crops
 from .networks import PoseDetector, PoseLandmarks, anchor_centres
 
@@ -59,8 +59,8 @@ class BlazePose:
     def __init__(self, device: str | torch.device = "cpu", *, min_score: float = 0.5, max_people: int = 20):
         self.device = torch.device(device)
         self.min_score, self.max_people = min_score, max_people
-        self.detector = _load(PoseDetector(), "blazepose_detector", self.device)
-        self.landmarks = _load(PoseLandmarks(), "blazepose_landmarks", self.device)
+        self.detector = load_network(PoseDetector(), "blazepose_detector", self.device)
+        self.landmarks = load_network(PoseLandmarks(), "blazepose_landmarks", self.device)
         self.anchors = anchor_centres().numpy()
 
     def __call__(self, image: Tensor, progress: Callable[[float], None] = lambda share: None) -> InstanceMasks:
@@ -124,11 +124,6 @@ class BlazePose:
                 x = scale(crop.to(self.device).permute(0, 3, 1, 2).float())
                 outputs.append(network(x.contiguous(memory_format=torch.channels_last)))
         return [torch.cat(parts).float().cpu().numpy() for parts in zip(*outputs, strict=True)]
-
-
-def _load(network: nn.Module, name: str, device: torch.device) -> nn.Module:
-    network.load_state_dict(load_bundled(name))
-    return network.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def average_alike(candidates: list[Candidate], threshold: float = 0.15) -> list[Candidate]:

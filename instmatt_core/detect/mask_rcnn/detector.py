@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ...image import to_uint8
 from ...instances import InstanceMasks
+from ..findings import people_of
 from ..geometry import clip, not_empty
-from ..people_masks import people
 from .inference import classify, propose, segment
 from .network import build
 from .sampling import paste
@@ -62,7 +62,7 @@ class MaskRcnn:
             if visible:
                 target[:] = paste(mask, box, size) >= 0.5
         progress(1.0)
-        return people(pasted, found.scores.cpu(), max_people=self.max_people)
+        return people_of(pasted, found.scores.cpu(), max_people=self.max_people)
 
 
 def prepare(image: Tensor) -> tuple[Tensor, tuple[int, int]]:

@@ -10,23 +10,20 @@ from torch import Tensor, nn
 
 from ...image import fit, resize
 from ...instances import InstanceMasks, left_to_right, mask_boxes, share
-from ..geometry import assign, overlaps
+from ..geometry import assign, distinct, iou, overlaps
 from ..yolox import YOLOX
-from .looks import SAME, CloserLook, FirstLook, distinct
-from .network import PeopleNetwork
+from .looks import SAME_SHARE, CloserLook, FirstLook
+from .parts import is_cut, is_small, parts_of
 
 WORKING_SIDE = 1280  # px of the longer side; finer masks than that only cost time and memory
 FIRST_SHARE = 0.3  # of the first look's mask in the result
-SAME_BOX = 0.5  # IoU from which on a box is of who has a mask
-SAME_MASK = 0.5  # IoU from which on both looks have drawn the same person
-PART_OF = 0.9  # share of the smaller mask's area above which, in the end, two masks are of one person
+SAME_BOX_IOU = 0.5  # IoU from which on a box is of who has a mask
+SAME_MASK_IOU = 0.5  # IoU from which on both looks have drawn the same person
+PART_SHARE = 0.9  # share of the smaller mask's area above which, in the end, two masks are of one person
 LEAST_LEFT = 0.3  # of a mask when all masks have been made to share the picture; with less, it was somebody else's
 SURE_BOX = 0.4  # score of a box whose word is enough where the first look had no mask, or another one
-SMALL = 0.2  # of the picture's longer side; people no larger than that are looked for in parts of the picture, too,
-FEW = 2  # if there are at least so many of them
+FEW = 2  # people who are small; if there are so many, parts of the picture are looked at, too
 PART_SCORE = 0.04  # by which who is seen in a part has to be surer: there is less to go by
-PARTS, PART = 3, 0.45  # so many rows and columns of parts, each this share of the picture's height and width
-EDGE = 4  # px; a mask so near to where a part is cut off is taken for a piece of somebody
 
 
 @dataclass(frozen=True)
@@ -49,17 +46,14 @@ class People:
         device: where the networks run.
         min_score: least certainty of a person, in [0, 1]; see :meth:`draw`.
         max_people: keep at most this many, the surest.
-        network: another one for the first look than the bundled.
     """
 
     name = "people"
 
-    def __init__(
-        self, device: str | torch.device = "cpu", *, min_score: float = 0.28, max_people: int = 40, network: PeopleNetwork | None = None
-    ):
+    def __init__(self, device: str | torch.device = "cpu", *, min_score: float = 0.28, max_people: int = 40):
         self.min_score, self.max_people = min_score, max_people
         device = torch.device(device)
-        self.boxes, self.first, self.closer = YOLOX(device), FirstLook(device, network), CloserLook(device)
+        self.boxes, self.first, self.closer = YOLOX(device), FirstLook(device), CloserLook(device)
         self.networks = nn.ModuleList((self.boxes.network, self.first.network, self.closer.network))
 
     @property
@@ -77,10 +71,9 @@ class People:
         picture = resize(image, fit(size, WORKING_SIDE))
         masks, scores = self.look_everywhere(picture, progress)
         masks, scores = masks[: self.max_people], scores[: self.max_people]
-        shared = share(masks)
-        left = [float((mask > 0.5).sum()) for mask in shared]
-        there = torch.tensor([own > LEAST_LEFT * (mask > 0.5).sum() for own, mask in zip(left, masks, strict=True)], dtype=torch.bool)
-        masks = resize(shared[there], size).clamp(0, 1)  # rounding
+        areas, left = (area(part) for part in (masks, share(masks)))
+        there = left > LEAST_LEFT * areas
+        masks = resize(share(masks[there]), size).clamp(0, 1)  # rounding
         progress(1.0)
         return left_to_right(InstanceMasks(masks, mask_boxes(masks), scores[there]))
 
@@ -93,13 +86,13 @@ class People:
         whole = len(masks)
         if is_small(mask_boxes(masks), size).sum() < FEW:
             return masks, scores
-        parts = [(rows, columns) for rows in spans(size[0]) for columns in spans(size[1])]
+        parts = parts_of(size)
         for i, (rows, columns) in enumerate(parts):
             near = self.see(image[:, rows, columns])
             boxes = near.boxes + torch.tensor((columns.start, rows.start)).repeat(2)
             placed = torch.zeros(len(near.masks), *size)
             placed[:, rows, columns] = near.masks
-            new = (overlaps(boxes, mask_boxes(masks)) < SAME_BOX).all(1)
+            new = (overlaps(boxes, mask_boxes(masks)) < SAME_BOX_IOU).all(1)
             new &= is_small(boxes, size) & ~is_cut(boxes, (rows, columns), size)
             drawn, sure = self.draw(image, Seen(boxes, placed, near.scores)[new], lambda done: None)
             enough = sure >= self.min_score + PART_SCORE
@@ -113,8 +106,8 @@ class People:
         order = scores.argsort(descending=True)
         order = order[scores[order] >= self.min_score]
         from_whole = order < whole
-        same = torch.where(from_whole[:, None] & from_whole, PART_OF, SAME)
-        kept = order[distinct((masks[order, ::2, ::2] > 0.5).float().flatten(1), same)]
+        same = torch.where(from_whole[:, None] & from_whole, PART_SHARE, SAME_SHARE)
+        kept = order[distinct(masks[order] > 0.5, same)]
         return masks[kept], scores[kept]
 
     def see(self, image: Tensor) -> Seen:
@@ -123,9 +116,9 @@ class People:
         masks = resize(masks, (image.shape[1], image.shape[2]))
         boxes, certain = self.boxes(image)
         drawn = mask_boxes(masks)
-        free = (overlaps(drawn, boxes) < SAME_BOX).all(0)
+        free = (overlaps(drawn, boxes) < SAME_BOX_IOU).all(0)
         scores = torch.stack((sure, torch.zeros_like(sure)), 1)
-        for i, j in assign(drawn, boxes, SAME_BOX).items():
+        for i, j in assign(drawn, boxes, SAME_BOX_IOU).items():
             scores[i, 1], drawn[i] = certain[j], (drawn[i] + boxes[j]) / 2
         left = free & (certain >= SURE_BOX)
         alone = torch.stack((torch.zeros_like(certain), certain), 1)[left]
@@ -142,9 +135,9 @@ class People:
         for i, (box, first) in enumerate(zip(seen.boxes, seen.masks, strict=True)):
             progress(i / len(masks))
             drawn, sure = self.closer(image, box)
-            if iou(first > 0.5, drawn > 0.5) > SAME_MASK:
+            if iou(first > 0.5, drawn > 0.5) > SAME_MASK_IOU:
                 masks[i] = FIRST_SHARE * first + (1 - FIRST_SHARE) * drawn
-            elif seen.scores[i, 1] >= SURE_BOX and overlaps(mask_boxes(drawn[None]), box[None]) > SAME_BOX:
+            elif seen.scores[i, 1] >= SURE_BOX and overlaps(mask_boxes(drawn[None]), box[None]) > SAME_BOX_IOU:
                 masks[i] = drawn
             else:
                 continue
@@ -152,26 +145,6 @@ class People:
         return masks, scores
 
 
-def is_small(boxes: Tensor, size: tuple[int, int]) -> Tensor:
-    """Which of ``boxes (K, 4)`` in a picture of that ``size`` are at most :data:`SMALL` long: ``(K,)`` bool."""
-    return (boxes[:, 2:] - boxes[:, :2]).amax(1) <= SMALL * max(size)
-
-
-def is_cut(boxes: Tensor, part: tuple[slice, slice], size: tuple[int, int]) -> Tensor:
-    """Which of ``boxes (K, 4)`` reach to where a ``part`` (rows, columns) of a picture of that ``size`` ends, but not the picture:
-    ``(K,)`` bool."""
-    spans = list(zip(part[::-1], size[::-1], strict=True))
-    low = torch.tensor([c.start + EDGE if c.start > 0 else -1 for c, _ in spans])
-    high = torch.tensor([c.stop - EDGE if c.stop < n else n + 1 for c, n in spans])
-    return ((boxes[:, :2] < low) | (boxes[:, 2:] > high)).any(1)
-
-
-def spans(length: int) -> list[slice]:
-    """The overlapping :data:`PARTS` of a side of ``length`` px."""
-    side = max(1, round(PART * length))
-    return [slice(start, start + side) for start in (round(i * (length - side) / (PARTS - 1)) for i in range(PARTS))]
-
-
-def iou(a: Tensor, b: Tensor) -> float:
-    """Intersection over union of two boolean masks."""
-    return float((a & b).sum() / (a | b).sum().clamp(min=1))
+def area(masks: Tensor) -> Tensor:
+    """Px of each of ``masks (K, h, w)``: ``(K,)``."""
+    return (masks > 0.5).flatten(1).sum(1)

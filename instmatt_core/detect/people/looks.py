@@ -7,13 +7,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...image import resize
-from ...weights.bundled import load_bundled
+from ...weights.bundled import load_network, prepared
+from ..geometry import distinct
 from .network import MASK_STRIDE, PeopleNetwork, draw_masks
 
 SIDE = 448  # what the first look sees
 LEAST_SCORE = 0.15  # of the first look's people
 LEAST_AREA = 24  # px of a mask as the network draws it
-SAME = 0.5  # share of the smaller mask's area above which two masks are of one person
+SAME_SHARE = 0.5  # share of the smaller mask's area above which two masks are of one person
 CLOSER_SIDE = 256  # what the closer look sees, once as it is and once mirrored
 SURROUNDINGS = 0.2  # of a box's longer side, on every side, which the closer look sees, too
 
@@ -27,7 +28,8 @@ class FirstLook:
     """
 
     def __init__(self, device: torch.device, network: PeopleNetwork | None = None):
-        self.device, self.network = device, prepared(network or bundled("people"), device)
+        self.device = device
+        self.network = prepared(network, device) if network else load_network(PeopleNetwork(), "people", device)
 
     def __call__(self, image: Tensor, most: int) -> tuple[Tensor, Tensor]:
         """Masks ``(K, h', w')`` in [0, 1], smaller than ``image (3, h, w)``, and scores ``(K,)``, surest first, of ``most`` at most."""
@@ -49,7 +51,7 @@ class FirstLook:
         scores = centre * (masks * inside).sum((1, 2)) / area.clamp(min=1)  # as sure of the mask as of the person
         order = scores.argsort(descending=True)
         order = order[(scores[order] >= LEAST_SCORE) & (area[order] >= LEAST_AREA)]
-        kept = distinct(inside[order].flatten(1))[:most]
+        kept = distinct(inside[order] > 0, SAME_SHARE)[:most]
         return masks[order][kept], scores[order][kept]
 
 
@@ -58,11 +60,10 @@ class CloserLook:
 
     Args:
         device: where the network runs.
-        network: another one than the bundled.
     """
 
-    def __init__(self, device: torch.device, network: PeopleNetwork | None = None):
-        self.device, self.network = device, prepared(network or bundled("people_closer", prompted=True), device)
+    def __init__(self, device: torch.device):
+        self.device, self.network = device, load_network(PeopleNetwork(prompted=True), "people_closer", device)
 
     def __call__(self, image: Tensor, box: Tensor) -> tuple[Tensor, float]:
         """Mask ``(h, w)`` in [0, 1] of whom a box (x0, y0, x1, y1) px of ``image (3, h, w)`` is about, and how sure it is of anybody."""
@@ -78,18 +79,6 @@ class CloserLook:
         mask = torch.zeros(image.shape[1:])
         mask[rows, columns] = resize(((drawn[0] + drawn[1].flip(1)) / 2).cpu(), (part.shape[1], part.shape[2]))
         return mask, float(sure.mean())
-
-
-def bundled(name: str, prompted: bool = False) -> PeopleNetwork:
-    """A network with weights of the package."""
-    network = PeopleNetwork(prompted)
-    network.load_state_dict(load_bundled(name))
-    return network
-
-
-def prepared(network: PeopleNetwork, device: torch.device) -> PeopleNetwork:
-    """For use on ``device``."""
-    return network.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def draw_prompted(network: PeopleNetwork, images: Tensor, prompts: Tensor) -> tuple[Tensor, Tensor]:
@@ -116,21 +105,6 @@ def window(box: Tensor, size: tuple[int, int]) -> tuple[slice, slice]:
     starts = [min(max(0, corner), max(0, n - side)) for corner, n in zip(corners, size[::-1], strict=True)]
     columns, rows = (slice(start, min(start + side, n)) for start, n in zip(starts, size[::-1], strict=True))
     return rows, columns
-
-
-def distinct(inside: Tensor, same: float | Tensor = SAME) -> list[int]:
-    """Which of the people ``(K, N)``, surest first, are not views or parts of a surer one.
-
-    Args:
-        same: share of the smaller one's area above which two are the same, ``(K, K)`` if it is not one for all.
-    """
-    kept: list[int] = []
-    area = inside.sum(1)
-    too_much = inside @ inside.T > torch.as_tensor(same) * torch.minimum(area[:, None], area[None])
-    for i in range(len(inside)):
-        if not too_much[i, kept].any():
-            kept.append(i)
-    return kept
 
 
 def network_size(size: tuple[int, int], side: int) -> tuple[int, int]:

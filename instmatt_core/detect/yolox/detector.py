@@ -7,14 +7,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...image import resize
-from ...weights.bundled import load_bundled
+from ...weights.bundled import load_network
 from ..geometry import clip, suppress
 from .network import STRIDES, YOLOXNano
 
 SIDE = 416  # px of the longer side, as it was trained
 STEP = 32  # px; the network wants sides that are multiples of it
 GREY = 114.0  # what is outside the picture, as it was trained
-SAME = 0.65  # IoU above which two boxes are of one person
+SAME_IOU = 0.65  # IoU above which two boxes are of one person
 
 
 class YOLOX:
@@ -27,9 +27,7 @@ class YOLOX:
 
     def __init__(self, device: str | torch.device = "cpu", *, min_score: float = 0.2):
         self.device, self.min_score = torch.device(device), min_score
-        network = YOLOXNano()
-        network.load_state_dict(load_bundled("yolox_nano"))
-        self.network = network.eval().to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = load_network(YOLOXNano(), "yolox_nano", self.device)
 
     def __call__(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """``boxes (K, 4)`` x0, y0, x1, y1 px of people in ``image (3, H, W)``, and ``scores (K,)``, surest first."""
@@ -42,7 +40,7 @@ class YOLOX:
             boxes, scores = decode(self.network(x.contiguous(memory_format=torch.channels_last)))
         sure = scores >= self.min_score
         boxes, scores = boxes[sure].cpu(), scores[sure].cpu()
-        kept = suppress(boxes, scores, torch.zeros(len(boxes)), SAME)
+        kept = suppress(boxes, scores, torch.zeros(len(boxes)), SAME_IOU)
         scale = torch.tensor((width / seen[1], height / seen[0])).repeat(2)
         return clip(boxes[kept] * scale, (height, width)), scores[kept]
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ...errors import GuidanceError, UsageError
-from ...guidance import tri_masks
+from ...guidance import sharpen, tri_masks, tri_masks_of
 from ...image import fit, resize
 from ...instances import InstanceMasks, TriMasks, around, mask_boxes, share, take
 from ..cleanup import without_specks
@@ -131,8 +131,8 @@ class InstMatt:
             small = resize(picture, working)
             masks = sharpen(replace(instances, masks=resize(instances.masks[:, rows, columns], working))).masks
             if masks[k].any():
-                guide = torch.stack((masks[k], masks.sum(0) - masks[k], 1 - masks.sum(0)))
-                matte = carry(picture, small, self._matte(small, guide[None], lambda done: None)[0], CARRY_RADIUS)
+                guide = tri_masks_of(torch.stack((masks[k], masks.sum(0) - masks[k])))[:1]
+                matte = carry(picture, small, self._matte(small, guide, lambda done: None)[0], CARRY_RADIUS)
                 alphas[k, rows, columns] = without_specks(matte, SPECK, instances.masks[k, rows, columns])
             progress((k + 1) / len(instances))
         return alphas
@@ -153,7 +153,7 @@ class InstMatt:
         if alphas is not None:
             if alphas.shape != start.targets.shape:
                 raise GuidanceError(f"the mattes are {tuple(alphas.shape)}, the first stage's {tuple(start.targets.shape)}")
-            start = replace(start, alphas=pad(paper.tri_masks(share(alphas))).to(self.device))
+            start = replace(start, alphas=pad(tri_masks_of(share(alphas))).to(self.device))
         return crop(self._refine(start, progress), start.size).cpu()
 
     def refine_mattes(self, image: Tensor, alphas: Tensor, progress: Callable[[float], None] = lambda share: None) -> Tensor:
@@ -267,10 +267,3 @@ def strip_rows(size: tuple[int, int], budget: float) -> int:
 def settled(alphas: Tensor) -> Tensor:
     """Alphas that count as decided become exactly 0 or 1, which the network itself never says."""
     return alphas.where(alphas >= LEAST, 0).where(alphas <= MOST, 1)
-
-
-def sharpen(instances: InstanceMasks) -> InstanceMasks:
-    """The masks as the network was trained on: a pixel is somebody's or nobody's, the strongest mask over one half wins."""
-    best, winner = instances.masks.max(0)
-    own = torch.arange(len(instances))[:, None, None] == winner
-    return replace(instances, masks=(own & (best > 0.5)).float())

@@ -7,14 +7,16 @@ where they go (``NAME.bits``) with its shape (``NAME.shape``).
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...errors import WeightsError
 
 FOLDER = Path(__file__).parent
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def load_bundled(name: str) -> dict[str, Tensor]:
@@ -39,6 +41,21 @@ def load_bundled(name: str) -> dict[str, Tensor]:
         elif kind not in ("bits", "shape"):
             state[key] = value.float()
     return state
+
+
+def load_network(network: Network, name: str, device: torch.device) -> Network:
+    """``network`` with bundled weights, for use on ``device``.
+
+    Raises:
+        WeightsError: the file is not in the package or is damaged.
+    """
+    network.load_state_dict(load_bundled(name))
+    return prepared(network, device)
+
+
+def prepared(network: Network, device: torch.device) -> Network:
+    """For use on ``device``, in the memory format that is fastest."""
+    return network.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def pack(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ from instmatt_straightforward import straightforward
 from torch import Tensor
 
 from instmatt_core.errors import UsageError
-from instmatt_core.guidance import tri_masks
+from instmatt_core.guidance import sharpen, tri_masks
 from instmatt_core.image import fit, resize
 from instmatt_core.instances import InstanceMasks, TriMasks, share
 from instmatt_core.matting.cleanup import without_specks
@@ -19,7 +19,7 @@ from instmatt_core.matting.instmatt.config import AUTHORS, InstMattConfig, confi
 from instmatt_core.matting.instmatt.network import InstMattNetwork, build
 from instmatt_core.matting.instmatt.refinement import FastRefiner
 from instmatt_core.matting.instmatt.spectral import SpectralConv
-from instmatt_core.matting.instmatt.system import settled, sharpen
+from instmatt_core.matting.instmatt.system import settled
 from instmatt_core.matting.upsampling import carry
 
 

@@ -8,11 +8,10 @@ import torch
 from torch import Tensor
 
 from ..instances import InstanceMasks, left_to_right, mask_boxes
+from .geometry import distinct
 
-COMPARED_SIDE = 512  # px; duplicates are recognised on masks about this large
 
-
-def people(
+def people_of(
     masks: Tensor,
     scores: Tensor,
     *,
@@ -37,19 +36,6 @@ def people(
     chosen = order[distinct(masks[order], duplicate)][:max_people]
     filled = torch.stack([fill_holes(masks[i], max_hole) for i in chosen]) if len(chosen) else masks[:0]
     return left_to_right(InstanceMasks(filled.float(), mask_boxes(filled.float()), scores[chosen].float()))
-
-
-def distinct(masks: Tensor, duplicate: float) -> Tensor:
-    """Which of ``masks (N, H, W)`` bool, surest first, are not a surer one again or a part of it: ``(N,)`` bool."""
-    step = max(1, max(masks.shape[1:]) // COMPARED_SIDE)
-    points = masks[:, ::step, ::step].flatten(1).float()
-    shared = points @ points.T
-    areas = shared.diagonal()
-    same = shared > duplicate * torch.minimum(areas[:, None], areas[None, :])
-    stays = torch.ones(len(masks), dtype=torch.bool)
-    for index in range(1, len(masks)):
-        stays[index] = not (same[index, :index] & stays[:index]).any()
-    return stays
 
 
 def fill_holes(mask: Tensor, max_hole: float) -> Tensor:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from instmatt_core.detect.people_masks import distinct, fill_holes, people
+from instmatt_core.detect.findings import fill_holes, people_of
+from instmatt_core.detect.geometry import distinct
 
 
 def blocks(*boxes: tuple[int, int, int, int], size: tuple[int, int] = (100, 200)) -> torch.Tensor:
@@ -16,7 +17,7 @@ def blocks(*boxes: tuple[int, int, int, int], size: tuple[int, int] = (100, 200)
 
 def test_surer_one_of_duplicates_stays_and_order_is_left_to_right() -> None:
     masks = blocks((120, 10, 160, 90), (10, 10, 50, 90), (12, 10, 50, 90), (12, 40, 48, 60))
-    found = people(masks, torch.tensor([0.8, 0.7, 0.9, 0.75]))  # the third is the second again, the fourth a part of it
+    found = people_of(masks, torch.tensor([0.8, 0.7, 0.9, 0.75]))  # the third is the second again, the fourth a part of it
     assert found.scores.tolist() == torch.tensor([0.9, 0.8]).tolist()
     assert found.boxes.tolist() == [[12, 10, 50, 90], [120, 10, 160, 90]]
     assert torch.equal(found.masks, masks[[2, 0]].float())
@@ -24,26 +25,26 @@ def test_surer_one_of_duplicates_stays_and_order_is_left_to_right() -> None:
 
 def test_overlapping_people_both_stay() -> None:
     masks = blocks((10, 10, 60, 90), (30, 10, 80, 90))  # they share 60% of each
-    assert len(people(masks, torch.tensor([0.9, 0.8]))) == 2
-    assert len(people(masks, torch.tensor([0.9, 0.8]), duplicate=0.5)) == 1
+    assert len(people_of(masks, torch.tensor([0.9, 0.8]))) == 2
+    assert len(people_of(masks, torch.tensor([0.9, 0.8]), duplicate=0.5)) == 1
 
 
 def test_what_a_dropped_duplicate_resembles_may_stay() -> None:
     masks = blocks((0, 0, 50, 50), (8, 0, 58, 50), (16, 0, 66, 50))
-    assert distinct(masks, 0.8).tolist() == [True, False, True]
+    assert distinct(masks, 0.8) == [0, 2]
 
 
 def test_duplicates_are_recognised_in_large_pictures() -> None:
     masks = blocks((100, 100, 900, 900), (110, 100, 900, 900), (1000, 100, 1400, 900), size=(1000, 1500))
-    assert distinct(masks, 0.8).tolist() == [True, False, True]
+    assert distinct(masks, 0.8) == [0, 2]
 
 
 def test_least_area_empty_masks_and_limit() -> None:
     masks = blocks((10, 10, 50, 90), (60, 10, 62, 11), (0, 0, 0, 0), (100, 10, 150, 90), (160, 10, 190, 90))
     scores = torch.tensor([0.7, 0.95, 0.9, 0.8, 0.75])
-    assert len(people(masks, scores)) == 3
-    assert len(people(masks, scores, min_area=0)) == 4
-    assert people(masks, scores, max_people=2).boxes[:, 0].tolist() == [100, 160]
+    assert len(people_of(masks, scores)) == 3
+    assert len(people_of(masks, scores, min_area=0)) == 4
+    assert people_of(masks, scores, max_people=2).boxes[:, 0].tolist() == [100, 160]
 
 
 def test_small_holes_are_filled_and_large_ones_are_not() -> None:
@@ -59,6 +60,6 @@ def test_small_holes_are_filled_and_large_ones_are_not() -> None:
 
 
 def test_nobody() -> None:
-    found = people(torch.zeros(0, 40, 60, dtype=torch.bool), torch.zeros(0))
+    found = people_of(torch.zeros(0, 40, 60, dtype=torch.bool), torch.zeros(0))
     assert len(found) == 0
     assert found.size == (40, 60)
