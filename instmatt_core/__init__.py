@@ -13,8 +13,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from . import metrics
     from .compositing import cutout, estimate_foreground, over, overlay
-    from .errors import Cancelled, GuidanceError, ImageError, InstMattError, UsageError, WeightsError
+    from .errors import Cancelled, DataError, GuidanceError, ImageError, InstMattError, UsageError, WeightsError
     from .guidance import tri_masks, trimaps
     from .image import read_image, write_png
     from .instances import InstanceMasks, InstanceMattes, TriMasks
@@ -39,14 +40,18 @@ _HOME = {
     "InstMattError": "errors",
     "ImageError": "errors",
     "GuidanceError": "errors",
+    "DataError": "errors",
     "WeightsError": "errors",
     "UsageError": "errors",
     "Cancelled": "errors",
 }
-__all__ = ["__version__", *_HOME]
+_MODULES = ("metrics",)
+__all__ = ["__version__", *_HOME, *_MODULES]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f".{name}", __name__)
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)

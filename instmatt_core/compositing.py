@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .errors import ImageError
 from .image import to_uint8
 from .instances import InstanceMattes
 from .threads import torch_threads_kept
@@ -19,10 +20,21 @@ _ONE_AT_A_TIME = threading.Lock()  # where numba has no OpenMP, two threads at o
 
 
 def estimate_foreground(image: Tensor, alpha: Tensor) -> Tensor:
-    """The person's own colour ``(3, H, W)`` under ``alpha (H, W)``: multi-level estimation (Germer et al., 2020).
+    """The person's own colour under the matte: multi-level estimation (Germer et al., 2020).
 
     Computed in the neighbourhood of the matte; elsewhere the picture is returned unchanged.
+
+    Args:
+        image: float ``(3, H, W)`` in [0, 1].
+        alpha: float ``(H, W)`` in [0, 1].
+
+    Returns:
+        ``(3, H, W)`` in [0, 1].
+
+    Raises:
+        ImageError: another shape or type.
     """
+    _check("image", image, _size(alpha))
     result = image.clone()
     seen = alpha > SEEN
     rows, columns = seen.any(1).nonzero().flatten(), seen.any(0).nonzero().flatten()
@@ -42,13 +54,45 @@ def estimate_foreground(image: Tensor, alpha: Tensor) -> Tensor:
 
 
 def cutout(image: Tensor, alpha: Tensor) -> Tensor:
-    """Straight-alpha RGBA ``(4, H, W)`` of one person, decontaminated."""
+    """Straight-alpha RGBA ``(4, H, W)`` of one person, decontaminated.
+
+    Args:
+        image: float ``(3, H, W)`` in [0, 1].
+        alpha: the person's matte, float ``(H, W)`` in [0, 1].
+
+    Raises:
+        ImageError: another shape or type.
+    """
     return torch.cat((estimate_foreground(image, alpha), alpha[None]))
 
 
 def over(foreground: Tensor, alpha: Tensor, background: Tensor) -> Tensor:
-    """``alpha * foreground + (1 - alpha) * background``, pictures ``(3, H, W)``, alpha ``(H, W)``."""
+    """``alpha * foreground + (1 - alpha) * background``, as ``(3, H, W)``.
+
+    Args:
+        foreground: float ``(3, H, W)``, or one colour ``(3, 1, 1)``.
+        alpha: float ``(H, W)`` in [0, 1].
+        background: as the foreground.
+
+    Raises:
+        ImageError: another shape or type.
+    """
+    size = _size(alpha)
+    for name, picture in (("foreground", foreground), ("background", background)):
+        _check(name, picture, (1, 1) if picture.shape[1:] == (1, 1) else size)
     return alpha * foreground + (1 - alpha) * background
+
+
+def _size(alpha: Tensor) -> tuple[int, int]:
+    """Height, width of a matte that is one."""
+    if alpha.ndim != 2 or not alpha.is_floating_point():
+        raise ImageError(f"alpha must be float (H, W), not {alpha.dtype} {tuple(alpha.shape)}")
+    return alpha.shape[0], alpha.shape[1]
+
+
+def _check(name: str, picture: Tensor, size: tuple[int, int]) -> None:
+    if tuple(picture.shape) != (3, *size) or not picture.is_floating_point():
+        raise ImageError(f"{name} must be float {(3, *size)}, as the matte's size is; it is {picture.dtype} {tuple(picture.shape)}")
 
 
 def person_colour(index: int) -> tuple[float, float, float]:
@@ -57,7 +101,16 @@ def person_colour(index: int) -> tuple[float, float, float]:
 
 
 def overlay(image: Tensor, mattes: InstanceMattes) -> Tensor:
-    """The picture ``(3, H, W)`` dimmed, each person tinted in a colour, outlined and numbered."""
+    """The picture dimmed, each person tinted in a colour, outlined and numbered, as ``(3, H, W)`` in [0, 1].
+
+    Args:
+        image: float ``(3, H, W)`` in [0, 1].
+        mattes: of its people.
+
+    Raises:
+        ImageError: another shape or type, or mattes of another size.
+    """
+    _check("image", image, mattes.size)
     total = mattes.alphas.sum(0).clamp(max=1)
     result = image * (0.45 + 0.55 * total)
     for k, alpha in enumerate(mattes.alphas):

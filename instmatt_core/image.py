@@ -6,6 +6,7 @@ In the core a picture is a float32 RGB tensor ``(3, H, W)`` in [0, 1], not premu
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 SUFFIXES = frozenset([".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".heic", ".heif", ".avif"])
 MAX_PIXELS = 100_000_000
 ORIENTATION = 0x0112  # the EXIF tag
+LOWEST, HIGHEST = -0.01, 1.5  # a float picture beyond these is not in [0, 1]; what resampling overshoots is
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,9 @@ def read_picture(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, 
         ground: the grey that transparency is laid over, 1 is white.
 
     Raises:
-        ImageError: missing, empty, truncated, not a picture, no decoder, or more than ``max_pixels`` (told before decoding).
+        ImageError: missing, empty, truncated, not to be read, not a picture, no decoder, not between 0 and 1 where its values are
+            floats, or more than ``max_pixels`` (told before decoding).
     """
-    from PIL import ImageOps
-
     path = Path(path)
     notes = []
     with _opened(path, max_pixels) as source:
@@ -63,7 +64,10 @@ def read_picture(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, 
         if _is_deep_colour(path, source):
             turned = 1 if source.format == "TIFF" else source.getexif().get(ORIENTATION, 1)  # OpenCV turns TIFFs itself
             return Picture(_read_deep_colour(path, turned, ground), tuple(notes))
-        return Picture(from_pil(ImageOps.exif_transpose(source), ground), tuple(notes))
+        try:
+            return Picture(from_pil(source, ground), tuple(notes))
+        except ImageError as error:
+            raise ImageError(f"{path}: {error}") from None
 
 
 def read_size(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
@@ -109,6 +113,8 @@ def _opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
     except (ImageError, MemoryError):
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:  # the system's; those of decoders have no number
+            raise ImageError(f"{path}: cannot be read ({error.strerror})") from error
         raise ImageError(f"{path}: damaged or incomplete picture ({error})") from error
 
 
@@ -181,22 +187,61 @@ def _opaque(rgba: np.ndarray, ground: float = 1.0) -> Tensor:
 
 
 def from_pil(image: Image.Image, ground: float = 1.0) -> Tensor:
-    """Any PIL picture as ``(3, H, W)``; transparency is laid over a grey, 1 is white."""
+    """Any PIL picture as ``(3, H, W)``, turned upright by its EXIF as files are.
+
+    Args:
+        image: of mode F, in [0, 1]; of mode I, 16 bit; of any other mode.
+        ground: the grey that transparency is laid over, 1 is white.
+
+    Raises:
+        ImageError: values of mode F or I are not in that range, or those of mode I may as well be 8 bit.
+    """
+    from PIL import ImageOps
+
+    sixteen = image.mode.startswith("I;16") or image.format == "PNG"  # older versions of PIL give 16-bit PNGs as mode I
+    image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I") or image.mode == "F":
-        grey = np.asarray(image, dtype=np.float32) / (65535.0 if image.mode.startswith("I") else 1.0)
+        grey = np.asarray(image, dtype=np.float32)
+        if image.mode == "F":
+            _check_floats(grey)
+        elif not sixteen:
+            _check_mode_i(grey)
+        grey = grey / (1.0 if image.mode == "F" else 65535.0)
         return _opaque(np.repeat(np.clip(grey, 0, 1)[..., None], 3, 2))
     mode = "RGBA" if image.has_transparency_data else "RGB"
     return _opaque(np.asarray(image.convert(mode), dtype=np.float32) / 255.0, ground)
 
 
+def _check_floats(values: np.ndarray | Tensor) -> None:
+    if 0 in values.shape:
+        raise ImageError(f"the picture has no pixels: {tuple(values.shape)}")
+    low, high = float(values.min()), float(values.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ImageError("the picture holds values that are not finite")
+    if high > HIGHEST:
+        kind = "uint8" if high < 256 else "uint16"
+        raise ImageError(f"values reach {high:g}, those of a float picture 1; divide by {np.iinfo(kind).max} or pass {kind}")
+    if low < LOWEST:
+        raise ImageError(f"values begin at {low:g}, those of a float picture at 0; scale them to [0, 1]")
+
+
+def _check_mode_i(values: np.ndarray) -> None:
+    low, high = float(values.min(initial=0)), float(values.max(initial=0))
+    if 0 < high <= 255:
+        raise ImageError(f"a PIL picture of mode I whose values reach {high:g} may be 8 or 16 bit; convert it to L or I;16")
+    if low < 0 or high > 65535:
+        raise ImageError(f"values of mode I are from 0 to 65535, these from {low:g} to {high:g}; scale them and convert to I;16")
+
+
 def as_image(source: Any) -> Tensor:
     """A path, PIL picture, numpy array or tensor as float32 ``(3, H, W)`` in [0, 1].
 
-    Arrays are ``(H, W)``, ``(H, W, 1)``, ``(H, W, 3)`` or ``(H, W, 4)``, uint8, uint16 or floats in [0, 1]; tensors are
-    ``(3, H, W)`` or ``(1, 3, H, W)`` floats in [0, 1].
+    PIL pictures are turned upright by their EXIF, as files are; arrays made of them have none, and stay as they are. Arrays are
+    ``(H, W)``, ``(H, W, 1)``, ``(H, W, 3)`` or ``(H, W, 4)``, uint8, uint16 or floats in [0, 1]; tensors are ``(3, H, W)`` or
+    ``(1, 3, H, W)`` floats in [0, 1].
 
     Raises:
-        ImageError: another shape or type, or values that are not finite.
+        ImageError: a file cannot be read; another shape or type; floats that are not finite or clearly outside [0, 1].
     """
     if isinstance(source, str | os.PathLike):
         return read_image(source)
@@ -205,6 +250,7 @@ def as_image(source: Any) -> Tensor:
         if image.ndim != 3 or image.shape[0] != 3 or not image.is_floating_point():
             raise ImageError(f"a tensor must be float (3, H, W) in [0, 1]; this is {source.dtype} {tuple(source.shape)}")
         image = image.detach().to("cpu", torch.float32)
+        _check_floats(image)
     elif isinstance(source, np.ndarray):
         array = source[..., None] if source.ndim == 2 else source
         if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
@@ -213,6 +259,8 @@ def as_image(source: Any) -> Tensor:
             raise ImageError(f"an array must be uint8, uint16 or float in [0, 1]; this is {array.dtype}")
         scale = np.iinfo(array.dtype).max if np.issubdtype(array.dtype, np.integer) else 1
         array = array.astype(np.float32) / scale
+        if scale == 1:
+            _check_floats(array)
         image = _opaque(np.repeat(array, 3, 2) if array.shape[2] == 1 else array)
     elif hasattr(source, "convert") and hasattr(source, "mode"):
         image = from_pil(source)
@@ -220,8 +268,6 @@ def as_image(source: Any) -> Tensor:
         raise ImageError(f"cannot read a picture from {type(source).__name__}; give a path, PIL picture, array or tensor")
     if 0 in image.shape:
         raise ImageError(f"the picture has no pixels: {tuple(image.shape)}")
-    if not torch.isfinite(image).all():
-        raise ImageError("the picture holds values that are not finite")
     return image.clamp(0, 1)
 
 
@@ -232,13 +278,19 @@ def to_uint8(image: Tensor) -> np.ndarray:
 
 
 def write_png(path: str | os.PathLike[str], image: Tensor, *, depth: int = 8) -> None:
-    """Write ``(H, W)`` grey, ``(3, H, W)`` RGB or ``(4, H, W)`` RGBA (straight alpha) as PNG, atomically.
+    """Write a picture as PNG, atomically; folders are made.
+
+    Args:
+        path: the file.
+        image: float ``(H, W)`` grey, ``(3, H, W)`` RGB or ``(4, H, W)`` RGBA (straight alpha) in [0, 1].
+        depth: 8 or 16 bits.
 
     Raises:
-        ImageError: the file cannot be written; nothing is left behind.
+        ImageError: another shape or type, or the file cannot be written; nothing is left behind.
     """
-    if depth not in (8, 16):
-        raise ImageError(f"depth must be 8 or 16 bits, not {depth}")
+    check_depth(depth)
+    if image.ndim not in (2, 3) or (image.ndim == 3 and len(image) not in (3, 4)) or 0 in image.shape or not image.is_floating_point():
+        raise ImageError(f"{path}: a PNG is made of float (H, W), (3, H, W) or (4, H, W), not {image.dtype} {tuple(image.shape)}")
     peak = 2**depth - 1
     array = (image.clamp(0, 1) * peak).round_().cpu().numpy().astype(np.uint16 if depth == 16 else np.uint8)
     if array.ndim == 3:
@@ -247,6 +299,16 @@ def write_png(path: str | os.PathLike[str], image: Tensor, *, depth: int = 8) ->
     if not ok:
         raise ImageError(f"{path}: could not be encoded as PNG")
     write_bytes(path, data.tobytes())
+
+
+def check_depth(depth: int) -> None:
+    """Bits of a PNG.
+
+    Raises:
+        ImageError: neither 8 nor 16.
+    """
+    if depth not in (8, 16):
+        raise ImageError(f"depth must be 8 or 16 bits, not {depth}")
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
@@ -264,6 +326,21 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
         if temporary and os.path.exists(temporary):
             os.unlink(temporary)
         raise ImageError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def check_writable(folder: str | os.PathLike[str]) -> None:
+    """See that a folder, which need not exist yet, can be written; nothing is left behind.
+
+    Raises:
+        ImageError: it cannot.
+    """
+    folder = Path(folder)
+    try:
+        existing = next((path for path in (folder, *folder.parents) if path.exists()), folder)
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise ImageError(f"{folder}: cannot be written ({error.strerror or error})") from error
 
 
 def resize(image: Tensor, size: Sequence[int]) -> Tensor:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
+from itertools import compress
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from .errors import GuidanceError, ImageError
-from .image import as_image, write_bytes, write_png
+from . import saving
+from .errors import GuidanceError, ImageError, UsageError
+from .image import HIGHEST, as_image
 
+Names = tuple[int | str, ...]
 Instances = TypeVar("Instances", "InstanceMasks", "InstanceMattes")
 
 
@@ -26,15 +30,20 @@ class InstanceMasks:
         boxes: ``(K, 4)`` x0, y0, x1, y1 in px.
         scores: ``(K,)`` in [0, 1].
         heads: ``(K, 3)`` centre x, y and radius of the head in px, NaN where it is not seen; None if the detector cannot tell.
+        sources: of masks that were given, which one each is: its index or its file's name; None where a detector found the people.
+        notes: remarks on what reading given masks had to decide.
     """
 
     masks: Tensor
     boxes: Tensor
     scores: Tensor
     heads: Tensor | None = None
+    sources: Names | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check(self.masks, "masks", self.boxes, self.scores)
+        _check_sources(self.sources, len(self.masks))
         if self.heads is not None and tuple(self.heads.shape) != (len(self.masks), 3):
             raise GuidanceError(f"heads must be ({len(self.masks)}, 3), not {tuple(self.heads.shape)}")
 
@@ -47,14 +56,28 @@ class InstanceMasks:
         return self.masks.shape[1], self.masks.shape[2]
 
     @classmethod
-    def from_masks(cls, masks: Tensor, scores: Tensor | None = None) -> InstanceMasks:
-        """Masks from anywhere, ``(K, H, W)`` in [0, 1]; boxes are measured at 0.5, empty masks are dropped."""
-        if masks.ndim != 3:
-            raise GuidanceError(f"masks must be (K, H, W), not {tuple(masks.shape)}")
-        masks = masks.detach().to("cpu", torch.float32).clamp(0, 1)
+    def from_masks(cls, masks: Any, scores: Tensor | None = None, *, names: Sequence[int | str] | None = None) -> InstanceMasks:
+        """Masks from anywhere, in another order: left to right by their centres of gravity; ``sources`` tells which is which.
+
+        Masks that are nowhere above 0.5 are left out, which ``notes`` tells. Boxes are measured at 0.5.
+
+        Args:
+            masks: a tensor or array ``(K, H, W)``, or a list of tensors or arrays ``(H, W)``: floats in [0, 1], booleans, uint8 or
+                uint16; integers that are 0 and 1 alone are taken for that.
+            scores: ``(K,)``; ones by default.
+            names: what ``sources`` and ``notes`` call each; its index by default.
+
+        Raises:
+            GuidanceError: another type or shape, or values that are not finite or not in that range.
+        """
+        masks = _stacked(masks)
         scores = torch.ones(len(masks)) if scores is None else scores.detach().cpu()
+        names = tuple(range(len(masks)) if names is None else names)
         keep = (masks > 0.5).flatten(1).any(1)
-        return left_to_right(cls(masks[keep], mask_boxes(masks[keep]), scores[keep]))
+        empty = list(compress(names, (~keep).tolist()))
+        notes = (f"{called(empty)} left out: nowhere above one half",) if empty else ()
+        sources = tuple(compress(names, keep.tolist()))
+        return left_to_right(cls(masks[keep], mask_boxes(masks[keep]), scores[keep], sources=sources, notes=notes))
 
 
 @dataclass(frozen=True)
@@ -79,16 +102,19 @@ class InstanceMattes:
         alphas: ``(K, H, W)`` float32 in [0, 1]; 1 on the person; all together at most 1 at a pixel.
         boxes: ``(K, 4)`` x0, y0, x1, y1 in px.
         scores: ``(K,)`` in [0, 1].
-        info: what made them (detector, matting, versions), for the record.
+        info: what made them (detector, matting, versions), and "notes", remarks on what it had to decide; for the record.
+        sources: of which given mask each was made, by its index or its file's name; None where a detector found the people.
     """
 
     alphas: Tensor
     boxes: Tensor
     scores: Tensor
     info: dict[str, Any] = field(default_factory=dict)
+    sources: Names | None = None
 
     def __post_init__(self) -> None:
         _check(self.alphas, "alphas", self.boxes, self.scores)
+        _check_sources(self.sources, len(self.alphas))
 
     def __len__(self) -> int:
         return len(self.alphas)
@@ -99,42 +125,110 @@ class InstanceMattes:
         return self.alphas.shape[1], self.alphas.shape[2]
 
     @classmethod
-    def from_alphas(cls, alphas: Tensor, scores: Tensor, info: dict[str, Any]) -> InstanceMattes:
-        """Left to right, boxes measured at 0.5; who is nowhere above 0.5 is dropped."""
+    def from_alphas(cls, alphas: Tensor, scores: Tensor, info: dict[str, Any], sources: Names | None = None) -> InstanceMattes:
+        """Left to right by their centres of gravity, boxes measured at 0.5; who is nowhere above 0.5 is dropped."""
         keep = (alphas > 0.5).flatten(1).any(1)
-        return left_to_right(cls(alphas[keep], mask_boxes(alphas[keep]), scores[keep], info))
+        kept = None if sources is None else tuple(compress(sources, keep.tolist()))
+        return left_to_right(cls(alphas[keep], mask_boxes(alphas[keep]), scores[keep], info, kept))
 
     def cutouts(self, image: Any) -> list[Tensor]:
         """Each person as straight-alpha RGBA ``(4, H, W)`` with the old background's colour removed from soft edges.
 
         Args:
             image: the picture the mattes belong to, in any form that :func:`instmatt_core.matte` takes.
+
+        Raises:
+            ImageError: it cannot be read, or is of another size.
         """
         from .compositing import cutout
 
-        picture = as_image(image)
-        if tuple(picture.shape[1:]) != self.size:
-            raise ImageError(f"the picture is {tuple(picture.shape[1:])}, the mattes are {self.size}")
+        picture = self.fitting(image)
         return [cutout(picture, alpha) for alpha in self.alphas]
 
-    def save(self, folder: str | os.PathLike[str], *, depth: int = 8) -> list[Path]:
-        """Write ``00.png, 01.png, ...`` (grey mattes, the HIM2K layout) and ``people.json``; returns the files."""
-        folder = Path(folder)
-        paths = []
-        for index, alpha in enumerate(self.alphas):
-            paths.append(folder / f"{index:02d}.png")
-            write_png(paths[-1], alpha, depth=depth)
-        paths.append(folder / "people.json")
-        write_bytes(paths[-1], (json.dumps(self.describe(), indent=2) + "\n").encode())
-        return paths
+    def fitting(self, image: Any) -> Tensor:
+        """The picture the mattes belong to, in any form that :func:`instmatt_core.matte` takes, as ``(3, H, W)``.
 
-    def describe(self) -> dict[str, Any]:
-        """The content of ``people.json``: size, people with box and score, and ``info``."""
-        people = [
-            {"index": i, "alpha": f"{i:02d}.png", "box": [round(v, 1) for v in box.tolist()], "score": round(float(score), 4)}
-            for i, (box, score) in enumerate(zip(self.boxes, self.scores, strict=True))
-        ]
-        return {"height": self.size[0], "width": self.size[1], "people": people, **self.info}
+        Raises:
+            ImageError: it cannot be read, or is of another size.
+        """
+        picture = as_image(image)
+        if tuple(picture.shape[1:]) != self.size:
+            raise ImageError(f"the picture is {tuple(picture.shape[1:])}, the mattes are {self.size} (height, width)")
+        return picture
+
+    def save(self, folder: str | os.PathLike[str], *, depth: int = 8, kinds: Iterable[str] = ("alpha",), image: Any = None) -> list[Path]:
+        """Write ``00.png, 01.png, ...`` (grey mattes, the HIM2K layout) and ``people.json``; returns the files.
+
+        The files of an earlier result in that folder are removed, nobody else's. ``people.json`` goes first and is written last: where
+        it is, the result is complete.
+
+        Args:
+            folder: made if need be.
+            depth: bits of the mattes, 8 or 16.
+            kinds: of "alpha", "cutout" (``NN_cutout.png``: straight-alpha RGBA with clean colour) and "overlay" (``overlay.png``).
+            image: the picture, which cut-outs and overlay need; see :meth:`cutouts`.
+
+        Raises:
+            UsageError: another kind, or cut-outs or an overlay without the picture.
+            ImageError: another depth, a picture of another size, or a file that cannot be written.
+        """
+        return saving.save(self, Path(folder), kinds, image, depth)
+
+    def describe(self, kinds: Iterable[str] = ("alpha",)) -> dict[str, Any]:
+        """The content of ``people.json``: size, people with files, box, score and, where masks were given, theirs; and ``info``.
+
+        Args:
+            kinds: of what there are files; see :meth:`save`.
+
+        Raises:
+            UsageError: another kind.
+        """
+        kinds = {*kinds}
+        if unknown := kinds - {*saving.KINDS}:
+            raise UsageError(f"there is nothing to save called {', '.join(sorted(unknown))}; there is {', '.join(saving.KINDS)}")
+        people: list[dict[str, Any]] = []
+        for index, (box, score) in enumerate(zip(self.boxes, self.scores, strict=True)):
+            people.append({"index": index, "box": [round(v, 1) for v in box.tolist()], "score": round(float(score), 4)})
+            people[-1] |= {} if self.sources is None else {"mask": self.sources[index]}
+            people[-1] |= {"alpha": f"{index:02d}.png"} if "alpha" in kinds else {}
+            people[-1] |= {"cutout": f"{index:02d}_cutout.png"} if "cutout" in kinds else {}
+        drawn = {"overlay": "overlay.png"} if "overlay" in kinds else {}
+        return {"height": self.size[0], "width": self.size[1], "people": people, **self.info, **drawn}
+
+
+def called(masks: Sequence[int | str]) -> str:
+    """Given masks by their names, as notes have it."""
+    return f"mask{'s' if len(masks) > 1 else ''} {', '.join(map(str, masks))}"
+
+
+def _stacked(masks: Any) -> Tensor:
+    """Masks in any form that :meth:`InstanceMasks.from_masks` takes as float32 ``(K, H, W)`` in [0, 1]."""
+    if isinstance(masks, list | tuple):
+        parts = [_as_float(mask) for mask in masks]
+        if len({part.shape for part in parts}) != 1:
+            raise GuidanceError(f"masks must be of one size, not {', '.join(str(tuple(part.shape)) for part in parts) or 'none at all'}")
+        stacked = torch.stack(parts)
+    else:
+        stacked = _as_float(masks)
+    if stacked.ndim != 3:
+        raise GuidanceError(f"masks must be (K, H, W), or a list of (H, W), not {tuple(stacked.shape)}")
+    return stacked.clamp(0, 1)
+
+
+def _as_float(mask: Any) -> Tensor:
+    """A tensor or array as float32, integers as shares of what their type can hold."""
+    kind = str(getattr(mask, "dtype", "")).removeprefix("torch.")
+    if not isinstance(mask, Tensor | np.ndarray) or not kind.startswith(("bool", "uint", "int", "float", "bfloat")):
+        raise GuidanceError(f"masks must be tensors or arrays of numbers, not {type(mask).__name__} {kind}".rstrip())
+    values = mask.detach().to("cpu", torch.float32) if isinstance(mask, Tensor) else torch.from_numpy(mask.astype(np.float32))
+    peak = float(values.max()) if values.numel() else 0.0
+    if not torch.isfinite(values).all():
+        raise GuidanceError("the masks hold values that are not finite")
+    if peak > 1 and kind in ("uint8", "uint16"):
+        return values / np.iinfo(kind).max
+    if peak > (HIGHEST if "float" in kind else 1):
+        raise GuidanceError(f"masks are from 0 to 1, or uint8; these are {kind} and reach {peak:g}")
+    return values
 
 
 def _check(maps: Tensor, name: str, boxes: Tensor, scores: Tensor) -> None:
@@ -144,6 +238,11 @@ def _check(maps: Tensor, name: str, boxes: Tensor, scores: Tensor) -> None:
         raise GuidanceError(
             f"{len(maps)} {name} need boxes ({len(maps)}, 4) and as many scores; got {tuple(boxes.shape)}, {tuple(scores.shape)}"
         )
+
+
+def _check_sources(sources: Names | None, count: int) -> None:
+    if sources is not None and len(sources) != count:
+        raise GuidanceError(f"there must be a source for each of {count}, not {len(sources)}")
 
 
 def mask_boxes(masks: Tensor, threshold: float = 0.5) -> Tensor:
@@ -182,6 +281,8 @@ def take(instances: Instances, index: Tensor) -> Instances:
     """Some of the instances, by index or boolean mask ``(K,)``."""
     parts: dict[str, Any] = {f.name: getattr(instances, f.name) for f in fields(instances)}
     chosen: dict[str, Any] = {name: part[index] for name, part in parts.items() if isinstance(part, Tensor)}
+    if instances.sources is not None:
+        chosen["sources"] = tuple(instances.sources[k] for k in torch.arange(len(instances))[index].tolist())
     return replace(instances, **chosen)
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from .errors import GuidanceError, UsageError
 from .image import as_image, fit, resize
-from .instances import InstanceMasks, InstanceMattes, mask_boxes, share
+from .instances import InstanceMasks, InstanceMattes, called, mask_boxes, share
 from .progress import Progress, silent, stage
 
 COMPACT = "instmatt-compact"
@@ -176,10 +175,13 @@ class Pipeline:
         options: of the matting system: ``weights``, ``compat``, ``precision``, ``memory_mb``, ``refine``, ...; see :class:`Options`.
 
     Raises:
-        UsageError: a name is not known or the device is not there.
+        UsageError: a name or an option is not known, or the device is not there.
     """
 
     def __init__(self, detector: Any = "ensemble", matting: Any = COMPACT, device: str | torch.device = "auto", **options: Any):
+        known_options = [field.name for field in fields(Options) if field.name != "device"]
+        if unknown := sorted({*options} - {*known_options}):
+            raise UsageError(f"no option is called {', '.join(unknown)}; there is {', '.join(known_options)}")
         self.options = Options(pick_device(device), **options)
         self._detector, self._matting = detector, matting
         self._parts: dict[str, Any] = {}
@@ -228,7 +230,7 @@ class Pipeline:
         self,
         image: Any,
         *,
-        masks: InstanceMasks | Tensor | None = None,
+        masks: Any = None,
         max_side: int | None = None,
         progress: Progress = silent,
     ) -> InstanceMattes:
@@ -236,19 +238,27 @@ class Pipeline:
 
         Args:
             image: path, PIL picture, numpy array or tensor; see :func:`instmatt_core.image.as_image`.
-            masks: people to matte instead of detecting, as instances or ``(K, H, W)``.
+            masks: people to matte instead of detecting: :class:`InstanceMasks`, or what :meth:`InstanceMasks.from_masks` takes:
+                ``(K, H, W)`` or a list of ``(H, W)``, tensors or arrays. Mattes come left to right all the same, and neither a mask nor
+                a matte that is nowhere above 0.5 is among them: the result's ``sources`` tells which mask, counted from 0, each was
+                made of, and ``info["notes"]`` what was left out.
             max_side: work on a picture whose long side is at most this many px.
             progress: called with a stage's name and the share done; return False to stop.
 
         Raises:
-            ImageError, GuidanceError: the input makes no sense.
+            ImageError: the picture cannot be read.
+            GuidanceError: masks of another type, shape or size, or all of them empty. No masks at all are nobody.
+            UsageError: ``max_side`` is not positive, or an option does not go with another.
             Cancelled: ``progress`` asked to stop.
         """
+        if max_side is not None and max_side < 1:
+            raise UsageError(f"max_side is a number of px above 0, or None for the picture's own size; not {max_side}")
         if max_side is not None and self.options.compat == "paper":
             raise UsageError("the paper's way sizes pictures as the authors' script does; leave max_side out")
         picture = as_image(image)
         size = (picture.shape[1], picture.shape[2])
         working = resize(picture, fit(size, max_side))
+        given: InstanceMasks | None = None
         if self.end_to_end:
             if masks is not None:
                 raise UsageError(f"{self._matting} finds people by itself and takes no masks")
@@ -259,15 +269,18 @@ class Pipeline:
                 people = self.detector(working, stage(progress, "finding people", 0.0, 0.4))
                 used = _name(self.detector)
             else:
-                people = _fit_masks(masks, size, (working.shape[1], working.shape[2]))
+                people = given = _fit_masks(masks, size, (working.shape[1], working.shape[2]))
                 used = "masks"
             alphas = self.matting(working, people, stage(progress, "matting", 0.4, 0.95)) if len(people) else people.masks
             scores = people.scores
         alphas, info = resize(alphas, size).clamp(0, 1), {"detector": used, "matting": _name(self.matting)}
         stage(progress, "done", 0.95, 1.0)(1.0)
+        sources = None if given is None else given.sources
         if self.options.compat == "paper":  # everybody, in the script's order, overlaps and all
-            return InstanceMattes(alphas, mask_boxes(alphas), scores, info)
-        return InstanceMattes.from_alphas(share(alphas), scores, info)
+            mattes = InstanceMattes(alphas, mask_boxes(alphas), scores, info, sources)
+        else:
+            mattes = InstanceMattes.from_alphas(share(alphas), scores, info, sources)
+        return mattes if given is None else _with_notes(mattes, given)
 
 
 def matte(
@@ -276,7 +289,7 @@ def matte(
     detector: Any = "ensemble",
     matting: Any = COMPACT,
     device: str = "auto",
-    masks: InstanceMasks | Tensor | None = None,
+    masks: Any = None,
     max_side: int | None = None,
     progress: Progress = silent,
     **options: Any,
@@ -299,16 +312,30 @@ def pick_device(device: str | torch.device) -> torch.device:
         raise UsageError(f"device {device} cannot be used here ({str(error).splitlines()[0]}); try cpu") from error
 
 
-def _fit_masks(masks: InstanceMasks | Tensor, size: tuple[int, int], working: tuple[int, int]) -> InstanceMasks:
+def _fit_masks(masks: Any, size: tuple[int, int], working: tuple[int, int]) -> InstanceMasks:
+    """Given masks at the working size, each with its source."""
+    if isinstance(masks, list | tuple) and not masks:
+        masks = torch.zeros(0, *size)
     instances = masks if isinstance(masks, InstanceMasks) else InstanceMasks.from_masks(masks)
     if instances.size != size:
         raise GuidanceError(f"the masks are {instances.size}, the picture is {size} (height, width)")
+    if instances.notes and not len(instances):
+        raise GuidanceError(f"the masks show nobody ({'; '.join(instances.notes)}); people must be 1, or white")
+    if instances.sources is None:
+        instances = replace(instances, sources=tuple(range(len(instances))))
     if working == size:
         return instances
     small = resize(instances.masks, working)
     scale = working[0] / size[0]
     heads = None if instances.heads is None else instances.heads * scale
-    return InstanceMasks(small, mask_boxes(small), instances.scores, heads)
+    return replace(instances, masks=small, boxes=mask_boxes(small), heads=heads)
+
+
+def _with_notes(mattes: InstanceMattes, given: InstanceMasks) -> InstanceMattes:
+    """The mattes with remarks on the masks they were made of in their ``info``."""
+    lost = [name for name in given.sources or () if name not in (mattes.sources or ())]
+    notes = [*given.notes, *([f"{called(lost)} left out: nowhere above one half as a matte"] if lost else [])]
+    return replace(mattes, info={**mattes.info, "notes": notes}) if notes else mattes
 
 
 def _name(part: Any) -> str:

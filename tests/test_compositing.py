@@ -4,9 +4,11 @@ import os
 import subprocess
 import sys
 
+import pytest
 import torch
 
 from instmatt_core.compositing import cutout, estimate_foreground, over, overlay
+from instmatt_core.errors import ImageError
 from instmatt_core.instances import InstanceMattes, mask_boxes
 
 
@@ -47,3 +49,25 @@ threads = [threading.Thread(target=lambda: [cutout(image, alpha) for _ in range(
 """
     environment = {**os.environ, "NUMBA_THREADING_LAYER": "workqueue", "NUMBA_NUM_THREADS": "2"}
     subprocess.run([sys.executable, "-c", program], env=environment, check=True)
+
+
+def test_sizes_that_do_not_fit_are_told() -> None:
+    image, alpha, alphas = torch.rand(3, 20, 30), torch.rand(20, 30), torch.rand(2, 20, 30)
+    for bad in (image[:, :10], image[:1], image.mul(255).byte(), image.expand(2, -1, -1, -1)):
+        for compute in (
+            lambda bad: estimate_foreground(bad, alpha),
+            lambda bad: cutout(bad, alpha),
+            lambda bad: over(bad, alpha, image),
+            lambda bad: over(image, alpha, bad),
+            lambda bad: overlay(bad, InstanceMattes(alphas, mask_boxes(alphas), torch.ones(2))),
+        ):
+            with pytest.raises(ImageError, match=r"must be float \(3, 20, 30\)"):
+                compute(bad)
+    for flat in (alpha[None], alpha > 0.5):
+        with pytest.raises(ImageError, match="alpha must be float"):
+            cutout(image, flat)
+
+
+def test_over_a_colour() -> None:
+    alpha, colour = torch.rand(20, 30), torch.rand(3, 1, 1)
+    torch.testing.assert_close(over(torch.zeros(3, 20, 30), alpha, colour), (1 - alpha) * colour)

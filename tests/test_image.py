@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,7 +15,19 @@ import torch
 from PIL import Image
 
 from instmatt_core.errors import ImageError
-from instmatt_core.image import ORIENTATION, as_image, fit, read_image, read_matte, read_picture, read_size, resize, write_png
+from instmatt_core.image import (
+    ORIENTATION,
+    as_image,
+    check_writable,
+    fit,
+    from_pil,
+    read_image,
+    read_matte,
+    read_picture,
+    read_size,
+    resize,
+    write_png,
+)
 
 RED = (200, 40, 10)
 
@@ -243,3 +257,81 @@ def test_tensors_of_a_graph_and_wide_integers() -> None:
     assert not as_image(torch.rand(3, 4, 5, requires_grad=True)).requires_grad
     with pytest.raises(ImageError, match="int64"):
         as_image(np.full((4, 6, 3), 200))
+
+
+def test_a_pil_picture_is_turned_as_its_file_is(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    noise = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.jpg", exif=exif)
+    with Image.open(tmp_path / "a.jpg") as opened:
+        torch.testing.assert_close(as_image(opened), as_image(tmp_path / "a.jpg"), atol=0, rtol=0)
+        assert as_image(opened).shape == (3, 30, 20)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy, Image.fromarray])
+def test_floats_that_are_not_from_0_to_1_are_refused(kind: Any) -> None:
+    def picture(low: float, high: float) -> Any:
+        values = np.linspace(low, high, 48, dtype=np.float32).reshape(6, 8)
+        return kind(np.repeat(values[None], 3, 0) if kind is torch.from_numpy else values)
+
+    for low, high, message in (
+        (0, 255, "values reach 255, .*divide by 255 or pass uint8"),
+        (0, 65535, "divide by 65535 or pass uint16"),
+        (-1, 1, "values begin at -1, .*scale them"),
+        (0, np.nan, "not finite"),
+    ):
+        with pytest.raises(ImageError, match=message):
+            as_image(picture(low, high))
+    overshot = as_image(picture(-0.005, 1.2))
+    assert (overshot.min(), overshot.max()) == (0, 1)
+
+
+def test_a_float_file_that_is_not_from_0_to_1_is_named(tmp_path: Path) -> None:
+    Image.fromarray(np.full((4, 6), 255, np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(ImageError, match=r"a\.tif: values reach 255"):
+        read_image(tmp_path / "a.tif")
+
+
+def test_sixteen_bit_grey_and_mode_i(tmp_path: Path) -> None:
+    values = np.linspace(0, 200, 24).reshape(4, 6).astype(np.uint16)  # a dark picture is no 8-bit one
+    cv2.imwrite(str(tmp_path / "dark.png"), values)
+    expected = torch.from_numpy(values / 65535).float().expand(3, -1, -1)
+    torch.testing.assert_close(read_image(tmp_path / "dark.png"), expected)
+    with Image.open(tmp_path / "dark.png") as opened:
+        torch.testing.assert_close(as_image(opened), expected)
+    wide = Image.fromarray(values.astype(np.int32) * 300)
+    assert wide.mode == "I"
+    torch.testing.assert_close(from_pil(wide), torch.from_numpy(values * 300.0 / 65535).float().expand(3, -1, -1))
+    assert from_pil(Image.new("I", (6, 4))).max() == 0
+    for colour, message in ((200, "may be 8 or 16 bit; convert it to L or I;16"), (70000, "from 0 to 70000"), (-5, "from -5")):
+        with pytest.raises(ImageError, match=message):
+            from_pil(Image.new("I", (6, 4), colour))
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("RGB", (8, 6)).save(tmp_path / "a.png")
+
+    def forbidden(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("PIL.Image.open", forbidden)
+    for read in (read_picture, read_size):
+        with pytest.raises(ImageError, match=r"a\.png: cannot be read \(Permission denied\)"):
+            read(tmp_path / "a.png")
+
+
+def test_what_is_no_png_is_refused(tmp_path: Path) -> None:
+    for bad in (torch.zeros(1, 4, 6), torch.zeros(2, 3, 4, 6), torch.zeros(4, 6, dtype=torch.uint8), torch.zeros(3, 0, 6)):
+        with pytest.raises(ImageError, match="a PNG is made of float"):
+            write_png(tmp_path / "a.png", bad)
+    assert not list(tmp_path.iterdir())
+
+
+def test_whether_a_folder_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    check_writable(tmp_path / "new" / "newer")
+    for bad in ("file", "file/new", "x" * 300):
+        with pytest.raises(ImageError, match="cannot be written"):
+            check_writable(tmp_path / bad)
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]

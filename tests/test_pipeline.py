@@ -188,3 +188,127 @@ def test_the_compact_network_is_in_the_package(example: torch.Tensor) -> None:
     for wrong in ({"weights": "instmatt"}, {"compat": "paper"}):
         with pytest.raises(UsageError, match="its own weights"):
             instmatt_core.Pipeline(matting="instmatt-compact", device="cpu", **wrong).load()
+
+
+def hollow(image: torch.Tensor, people: instmatt_core.InstanceMasks, progress: Any) -> torch.Tensor:
+    """A matting step that gives the masks back, but loses whoever is less than 20 px high."""
+    return people.masks * (people.masks.sum(1).amax(1) >= 20)[:, None, None]
+
+
+def blocks(*places: tuple[int, int]) -> torch.Tensor:
+    """Masks of 60 x 80 px: one of 10 px width for each left edge and height; none of height 0."""
+    masks = torch.zeros(len(places), 60, 80)
+    for mask, (left, height) in zip(masks, places, strict=True):
+        mask[:height, left : left + 10] = 1
+    return masks
+
+
+def test_whose_mask_a_matte_was_made_of() -> None:
+    pipeline = instmatt_core.Pipeline(matting=hollow, device="cpu")
+    picture, masks = torch.rand(3, 60, 80), blocks((60, 40), (30, 0), (20, 10), (5, 40))
+    mattes = pipeline(picture, masks=masks)
+    assert mattes.sources == (3, 0)
+    assert [person["mask"] for person in mattes.describe()["people"]] == [3, 0]
+    assert mattes.info["notes"] == ["mask 1 left out: nowhere above one half", "mask 2 left out: nowhere above one half as a matte"]
+    whole = pipeline(picture, masks=masks[[0, 3]])
+    assert whole.sources == (1, 0)
+    assert "notes" not in whole.info
+    detected = instmatt_core.InstanceMasks(masks[[3, 0]], torch.zeros(2, 4), torch.ones(2))
+    assert pipeline(picture, masks=detected).sources == (0, 1)
+    assert pipeline(picture, masks=detected, max_side=40).sources == (0, 1)
+    assert instmatt_core.Pipeline(lambda image, progress: detected, hollow, "cpu")(picture).sources is None
+
+
+def test_masks_come_in_many_forms() -> None:
+    pipeline, picture, masks = instmatt_core.Pipeline(matting=hollow, device="cpu"), torch.rand(3, 60, 80), blocks((5, 40), (60, 40))
+    grey = (masks.numpy() * 255).astype(np.uint8)
+    for given in (
+        masks.numpy(),
+        masks.half(),
+        masks > 0.5,
+        masks.to(torch.uint8),
+        masks.long(),
+        grey,
+        torch.from_numpy(grey),
+        grey.astype(np.uint16) * 257,
+        list(masks),
+        [grey[0], masks[1]],
+        tuple(masks.numpy() > 0.5),
+    ):
+        torch.testing.assert_close(pipeline(picture, masks=given).alphas, masks)
+    assert len(pipeline(picture, masks=[])) == len(pipeline(picture, masks=masks[:0])) == 0
+    for given, message in (
+        ("masks", "tensors or arrays of numbers, not str"),
+        ([[0, 1]], "not list"),
+        (np.array([["a"]]), "not ndarray"),
+        (masks[0], r"must be \(K, H, W\)"),
+        ([masks[0], masks[1, :5]], "of one size"),
+        (masks * 255, "reach 255"),
+        (masks.long() * 7, "int64 and reach 7"),
+        (masks * torch.nan, "not finite"),
+        (torch.zeros_like(masks), "show nobody"),
+        (instmatt_core.InstanceMasks.from_masks(torch.zeros_like(masks)), "show nobody"),
+    ):
+        with pytest.raises(GuidanceError, match=message):
+            pipeline(picture, masks=given)
+
+
+def test_a_soft_grey_mask_keeps_its_greys() -> None:
+    people = instmatt_core.InstanceMasks.from_masks((blocks((5, 40)) * 200).byte())
+    assert people.masks.max() == pytest.approx(200 / 255)
+
+
+def test_saving_again_leaves_nothing_of_before(tmp_path: Path) -> None:
+    picture, alphas = torch.rand(3, 60, 80), blocks((0, 40), (20, 40), (40, 40))
+    made = [instmatt_core.InstanceMattes.from_alphas(alphas[:n], torch.ones(n), {}) for n in (3, 1)]
+    files = made[0].save(tmp_path, kinds=("alpha", "cutout", "overlay"), image=picture)
+    assert {p.name for p in tmp_path.iterdir()} == {p.name for p in files}
+    assert len(files) == 8
+    (tmp_path / "07.png").write_text("somebody's")
+    with pytest.raises(instmatt_core.ImageError, match="the picture is"):
+        made[1].save(tmp_path, kinds=("overlay",), image=picture[:, :5])
+    with pytest.raises(instmatt_core.ImageError, match="depth"):
+        made[1].save(tmp_path, depth=12)
+    for kinds, message in ((("cutout",), "give it as image"), (("masks",), "called masks; there is alpha, cutout, overlay")):
+        with pytest.raises(UsageError, match=message):
+            made[1].save(tmp_path, kinds=kinds)
+    assert len(list(tmp_path.iterdir())) == 9  # what cannot be done touches nothing
+    made[1].save(tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == {"00.png", "people.json", "07.png"}
+
+
+def test_an_interrupted_save_does_not_pass_for_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alphas = blocks((0, 40), (20, 40))
+    mattes = instmatt_core.InstanceMattes.from_alphas(alphas, torch.ones(2), {})
+    mattes.save(tmp_path)
+
+    def full(path: Path, *_: object, **__: object) -> None:
+        raise instmatt_core.ImageError(f"{path}: cannot be written (No space left on device)")
+
+    monkeypatch.setattr("instmatt_core.image.write_png", full)
+    with pytest.raises(instmatt_core.ImageError, match="No space"):
+        mattes.save(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_record_s_other_names_are_not_removed(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    for name in ("mine.txt", "out/mine.txt", "mine.png"):
+        (tmp_path / name).touch()
+    (tmp_path / "out" / "people.json").write_text('{"people": [{"alpha": "../mine.png"}, {"alpha": "mine.txt"}, {"cutout": ".."}]}')
+    alphas = blocks((0, 40))
+    instmatt_core.InstanceMattes.from_alphas(alphas, torch.ones(1), {}).save(tmp_path / "out")
+    assert all((tmp_path / name).exists() for name in ("mine.txt", "out/mine.txt", "mine.png"))
+
+
+def test_options_and_sizes_that_do_not_exist() -> None:
+    with pytest.raises(UsageError, match="no option is called foo; there is weights, compat"):
+        instmatt_core.Pipeline(foo=1)
+    for side in (0, -5):
+        with pytest.raises(UsageError, match="above 0"):
+            instmatt_core.matte(torch.rand(3, 60, 80), masks=blocks((0, 40)), max_side=side, device="cpu")
+
+
+def test_metrics_come_with_the_package() -> None:
+    code = "import instmatt_core; assert instmatt_core.metrics.mad and 'metrics' in dir(instmatt_core)"
+    subprocess.run([sys.executable, "-c", code], check=True)

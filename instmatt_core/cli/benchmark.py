@@ -52,12 +52,12 @@ def run(options: argparse.Namespace) -> int:
     failed = 0
     for entry in tqdm(dataset.entries, desc="ground truth", unit="photo", file=sys.stderr, disable=None):
         job = matte.Job(entry.image, pred / entry.name, entry.masks)
-        if matte.is_done(job):
-            continue
         try:
+            if matte.is_done(job):
+                continue
             copy_truth(entry, dataset.layout.truth, truth / entry.name)
             jobs.append(job)
-        except InstMattError as error:
+        except (InstMattError, OSError) as error:
             failed += 1
             tqdm.write(f"instmatt: {error}: left out", file=sys.stderr)
     done = len(dataset) - len(jobs) - failed

@@ -6,18 +6,16 @@ import argparse
 import contextlib
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from torch import Tensor
+from ..saving import KINDS, RECORD
 
-    from ..instances import InstanceMattes
+if TYPE_CHECKING:
     from ..pipeline import Pipeline
 
-SAVES = ("alpha", "cutout", "overlay")
 EXAMPLE = Path(__file__).parent.parent / "example" / "two_people.jpg"
 MODEL_OPTIONS = ("detector", "matting", "weights", "compat", "precision", "memory", "refine", "refine_weights", "max_side", "device")
 
@@ -39,7 +37,7 @@ def register(commands: Any) -> None:
     parser.add_argument("--output", "-o", type=Path, required=True, metavar="DIR", help="writes DIR/<picture>/00.png, ...")
     add_model_options(parser)
     parser.add_argument(
-        "--masks", type=Path, metavar="DIR", help="masks instead of a detector: DIR/NN.png, or DIR/<picture>/NN.png for several pictures"
+        "--masks", type=Path, metavar="DIR", help="masks instead of a detector: DIR/<picture>/NN.png, or for one picture DIR/NN.png"
     )
     parser.add_argument("--save", type=_saves, default=("alpha",), metavar="KINDS", help="of alpha,cutout,overlay (default: alpha)")
     parser.add_argument("--depth", type=int, choices=(8, 16), default=8, help="bits of the mattes (default: %(default)s)")
@@ -99,9 +97,11 @@ def run(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from ..errors import ImageError, UsageError
+    from ..image import check_writable
 
     if bool(options.paths) == options.example:
         raise UsageError("give pictures or folders, or --example")
+    check_writable(options.output)
     pipeline = pipeline_of(options, detector=not options.masks)
     failed = 0
     pictures: list[Path] = []
@@ -111,11 +111,10 @@ def run(options: argparse.Namespace) -> int:
         except ImageError as error:
             failed += 1
             print(f"instmatt: {error}", file=sys.stderr)
-    several = len(pictures) > 1
-    jobs = [
-        Job(path, options.output / name, options.masks / path.stem if options.masks and several else options.masks)
-        for path, name in zip(pictures, output_names(pictures), strict=True)
-    ]
+    names = output_names(pictures)
+    jobs = [Job(path, options.output / name, options.masks and options.masks / name) for path, name in zip(pictures, names, strict=True)]
+    if options.masks and len(jobs) == 1 and not (options.masks / names[0]).is_dir():
+        jobs = [replace(jobs[0], masks=options.masks)]
     for record in matte_all(pipeline, jobs, options):
         failed += "error" in record
         if options.json:
@@ -147,6 +146,8 @@ def matte_all(pipeline: Pipeline, jobs: Sequence[Job], options: argparse.Namespa
                     record = matte_one(pipeline, job, options, show)
             except InstMattError as error:
                 record = {"image": str(job.picture), "error": str(error)}
+            except OSError as error:
+                record = {"image": str(job.picture), "error": f"{error.filename or job.picture}: {error.strerror or error}"}
             except (MemoryError, RuntimeError) as error:
                 if not out_of_memory(error):
                     raise
@@ -163,94 +164,47 @@ def matte_one(pipeline: Pipeline, job: Job, options: argparse.Namespace, show: A
     """Matte one picture, write its folder, return its record."""
     from ..detect.masks import masks_from_folder
     from ..errors import ImageError
-    from ..image import read_picture
+    from ..image import check_writable, read_picture
 
     if is_done(job) and not options.overwrite:
         raise ImageError(f"{job.folder}: holds results already; use --overwrite to replace them")
+    check_writable(job.folder)
     picture = read_picture(job.picture)
     masks = masks_from_folder(job.masks, (picture.image.shape[1], picture.image.shape[2])) if job.masks else None
     mattes = pipeline(picture.image, masks=masks, max_side=options.max_side, progress=show)
     info = {"image": str(job.picture), **mattes.info, "versions": versions()}
-    if picture.notes:
-        info["notes"] = list(picture.notes)
+    if notes := [*picture.notes, *info.get("notes", ())]:
+        info["notes"] = notes
     mattes = replace(mattes, info=info)
-    write_results(mattes, picture.image, job.folder, options.save, options.depth)
-    return {**record_of(mattes, options.save), "output": str(job.folder)}
+    mattes.save(job.folder, depth=options.depth, kinds=options.save, image=picture.image)
+    return {**mattes.describe(options.save), "output": str(job.folder)}
 
 
 def is_done(job: Job) -> bool:
     """Whether a complete result is there."""
-    return (job.folder / "people.json").exists()
-
-
-def write_results(mattes: InstanceMattes, image: Tensor, folder: Path, save: Iterable[str], depth: int) -> None:
-    """Write what was asked for; ``people.json`` comes last and marks the folder as complete.
-
-    An earlier run's files that this one does not make are removed, nobody else's.
-    """
-    from ..compositing import cutout, overlay
-    from ..errors import ImageError
-    from ..image import write_bytes, write_png
-
-    record = record_of(mattes, save)
-    stale = _files(folder / "people.json")
-    try:
-        (folder / "people.json").unlink(missing_ok=True)
-    except OSError as error:
-        raise ImageError(f"{folder}: cannot be written ({error.strerror or error})") from error
-    for person, alpha in zip(record["people"], mattes.alphas, strict=True):
-        if "alpha" in person:
-            write_png(folder / person["alpha"], alpha, depth=depth)
-        if "cutout" in person:
-            write_png(folder / person["cutout"], cutout(image, alpha), depth=depth)
-    if "overlay" in record:
-        write_png(folder / record["overlay"], overlay(image, mattes))
-    write_bytes(folder / "people.json", (json.dumps(record, indent=2) + "\n").encode())
-    for name in stale - _files(folder / "people.json"):
-        (folder / name).unlink(missing_ok=True)
-
-
-def record_of(mattes: InstanceMattes, save: Iterable[str]) -> dict[str, Any]:
-    """``people.json``: what the mattes tell of themselves, with the names of the files that were asked for."""
-    record = mattes.describe()
-    for person in record["people"]:
-        name = person.pop("alpha")
-        if "alpha" in save:
-            person["alpha"] = name
-        if "cutout" in save:
-            person["cutout"] = name.replace(".png", "_cutout.png")
-    if "overlay" in save:
-        record["overlay"] = "overlay.png"
-    return record
-
-
-def _files(people_json: Path) -> set[str]:
-    """File names an earlier run recorded; none if there is no readable record."""
-    try:
-        record = json.loads(people_json.read_text("utf-8"))
-        named = [record.get("overlay"), *(p.get(kind) for p in record["people"] for kind in ("alpha", "cutout"))]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return set()
-    return {n for n in named if isinstance(n, str) and Path(n).name == n}
+    return (job.folder / RECORD).exists()
 
 
 def find_pictures(path: Path) -> list[Path]:
-    """The file itself, or the pictures directly inside a folder, by name.
+    """The file itself, or the pictures directly inside a folder, by name; there, names that begin with a dot are passed over.
 
     Raises:
-        ImageError: nothing is there.
+        ImageError: nothing is there, or it cannot be looked at.
     """
     from ..errors import ImageError
     from ..image import SUFFIXES
 
-    if path.is_dir():
-        found = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
-        if not found:
-            raise ImageError(f"{path}: the folder holds no pictures ({' '.join(sorted(SUFFIXES))})")
-        return found
-    if not path.exists():
-        raise ImageError(f"{path}: no such file or folder")
-    return [path]
+    try:
+        if not path.is_dir():
+            if not path.exists():
+                raise ImageError(f"{path}: no such file or folder")
+            return [path]
+        found = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and p.is_file())
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if not found:
+        raise ImageError(f"{path}: the folder holds no pictures ({' '.join(sorted(SUFFIXES))})")
+    return found
 
 
 def output_names(pictures: list[Path]) -> list[str]:
@@ -288,8 +242,8 @@ class _Detector(argparse.Action):
 
 def _saves(text: str) -> tuple[str, ...]:
     kinds = tuple(k.strip() for k in text.split(",") if k.strip())
-    if not kinds or set(kinds) - set(SAVES):
-        raise argparse.ArgumentTypeError(f"choose from {','.join(SAVES)}")
+    if not kinds or set(kinds) - set(KINDS):
+        raise argparse.ArgumentTypeError(f"choose from {','.join(KINDS)}")
     return kinds
 
 

@@ -17,9 +17,9 @@ import torch
 from PIL import Image
 
 from instmatt_core.cli.main import main
-from instmatt_core.cli.matte import SAVES, write_results
 from instmatt_core.instances import InstanceMattes
 from instmatt_core.metrics.imq import SCORES
+from instmatt_core.saving import KINDS
 
 
 class Page(HTMLParser):
@@ -116,7 +116,7 @@ def test_the_output_of_matte_is_understood(example: torch.Tensor, tmp_path: Path
     """Beside the mattes it holds cut-outs, an overlay and people.json."""
     alphas = torch.zeros(2, *example.shape[1:])
     alphas[0, 50:200, 50:150] = alphas[1, 50:200, 200:300] = 0.9
-    write_results(InstanceMattes(alphas, torch.zeros(2, 4), torch.ones(2)), example, tmp_path / "out" / "a", SAVES, 8)
+    InstanceMattes(alphas, torch.zeros(2, 4), torch.ones(2)).save(tmp_path / "out" / "a", kinds=KINDS, image=example)
     assert len(list((tmp_path / "out" / "a").iterdir())) == 6
     file = tmp_path / "r.json"
     assert main(["evaluate", str(tmp_path / "out"), str(tmp_path / "out"), "--json", str(file)]) == 0

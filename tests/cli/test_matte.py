@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,8 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from instmatt_core.cli import matte
 from instmatt_core.cli.main import main
-from instmatt_core.cli.matte import EXAMPLE, output_names
+from instmatt_core.cli.matte import EXAMPLE, find_pictures, output_names
 
 
 def test_example(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,6 +98,23 @@ def test_unwritable_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "cannot be written" in capsys.readouterr().err
 
 
+def test_unwritable_output_is_told_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.delattr(matte, "pipeline_of")  # models are not even loaded
+    assert main(["matte", "--example", "-o", str(tmp_path / "file" / "out")]) == 1
+    assert "file/out: cannot be written" in capsys.readouterr().err
+
+
+def test_one_unwritable_folder_does_not_stop_the_rest(people: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (people / "out").mkdir()
+    (people / "out" / "a").touch()
+    assert main(["matte", str(people), "-o", str(people / "out"), "--masks", str(people / "masks"), *QUICK]) == 1
+    assert "a: cannot be written" in capsys.readouterr().err
+    assert (people / "out" / "b" / "people.json").exists()
+
+
 def test_a_missing_detector_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INSTMATT_HOME", str(tmp_path / "home"))
     for name in ("a", "b"):
@@ -117,3 +137,136 @@ def test_refine_is_for_end_to_end_systems(tmp_path: Path, capsys: pytest.Capture
     assert "refine is for end-to-end systems (e2e-him)" in capsys.readouterr().err
     assert main(["matte", "--example", "-o", str(tmp_path), "--matting", "e2e-him", "--refine-weights", "other"]) == 2
     assert "refine=closed-form has no weights" in capsys.readouterr().err
+
+
+QUICK = ["--matting", "closed-form"]
+
+
+def mask(path: Path, left: int = 10, value: int = 255) -> None:
+    """A mask of a picture of 64 x 48 px."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    grey = np.zeros((48, 64), np.uint8)
+    grey[8:40, left : left + 12 if value else left] = value
+    cv2.imwrite(str(path), grey)
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    """Pictures ``a.png`` and ``b.png`` with masks in ``masks/a`` and ``masks/b``."""
+    for name in ("a", "b"):
+        Image.effect_noise((64, 48), 40).convert("RGB").save(tmp_path / f"{name}.png")
+        mask(tmp_path / "masks" / name / "00.png")
+    return tmp_path
+
+
+def matted(folder: Path, *arguments: object) -> dict[str, list[object]]:
+    """The masks that people.json names, by the picture's folder, after running the command."""
+    assert main(["matte", *map(str, arguments), "-o", str(folder), "--overwrite", *QUICK]) == 0
+    return {p.parent.name: [person["mask"] for person in json.loads(p.read_text())["people"]] for p in sorted(folder.glob("*/people.json"))}
+
+
+def test_whose_mask_is_which(people: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mask(people / "masks/a/00.png", 40)
+    mask(people / "masks/a/01.png", 25, value=0)
+    mask(people / "masks/a/02.png", 10, value=1)
+    assert matted(people / "out", people / "a.png", "--masks", people / "masks" / "a") == {"a": ["02.png", "00.png"]}
+    notes = ["mask 02.png: 0 and 1 taken for black and white", "mask 01.png left out: nowhere above one half"]
+    assert json.loads((people / "out/a/people.json").read_text())["notes"] == notes
+    assert all(note in capsys.readouterr().err for note in notes[:1])
+
+
+def test_masks_of_nobody_are_an_error(people: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mask(people / "masks/a/00.png", value=0)
+    assert main(["matte", str(people), "-o", str(people / "out"), "--masks", str(people / "masks"), *QUICK]) == 1
+    assert f"{people / 'masks' / 'a'}: every mask is empty" in capsys.readouterr().err
+    assert (people / "out/b/people.json").exists()
+
+
+def test_where_masks_are_looked_for(people: Path) -> None:
+    masks = people / "masks"
+    mask(masks / "05.png")
+    assert matted(people / "one", people / "a.png", "--masks", masks) == {"a": ["00.png"]}  # not 05.png beside the folders
+    assert matted(people / "two", people, "--masks", masks) == {"a": ["00.png"], "b": ["00.png"]}
+    shutil.rmtree(masks / "a")
+    assert matted(people / "one", people / "a.png", "--masks", masks) == {"a": ["05.png"]}
+
+
+def test_pictures_of_one_name_do_not_share_masks(people: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (people / "more").mkdir()
+    shutil.copy(people / "a.png", people / "more")
+    command = [
+        "matte",
+        str(people / "a.png"),
+        str(people / "more/a.png"),
+        "-o",
+        str(people / "out"),
+        "--masks",
+        str(people / "masks"),
+        *QUICK,
+    ]
+    assert main(command) == 1
+    assert f"{people / 'masks' / 'a.png'}: no such folder of masks" in capsys.readouterr().err
+    mask(people / "masks/a.png/07.png")
+    assert matted(people / "out", *command[1:3], "--masks", people / "masks") == {"a": ["00.png"], "a.png": ["07.png"]}
+
+
+def test_hidden_files_are_no_pictures(people: Path) -> None:
+    (people / "._a.png").write_bytes(b"what a Mac leaves behind")
+    assert [p.name for p in find_pictures(people)] == ["a.png", "b.png"]
+
+
+def test_what_the_system_refuses_does_not_stop_the_rest(
+    people: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed, exists = Path.iterdir, Path.exists
+
+    def iterdir(path: Path) -> object:
+        if path.name == "secret":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return listed(path)
+
+    def exists_but(path: Path, **options: bool) -> bool:
+        if path.parent.name == "a":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return exists(path, **options)
+
+    (people / "secret").mkdir()
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    monkeypatch.setattr(Path, "exists", exists_but)
+    paths = [str(people / "secret"), str(people / ("x" * 300)), str(people / "a.png"), str(people / "b.png")]
+    assert main(["matte", *paths, "-o", str(people / "out"), "--masks", str(people / "masks"), *QUICK]) == 1
+    told = capsys.readouterr().err
+    assert "secret: cannot be read (Permission denied)" in told
+    assert "File name too long" in told
+    assert "people.json: Permission denied" in told
+    assert exists(people / "out/b/people.json")
+
+
+def test_a_folder_of_masks_that_may_not_be_read(people: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def forbidden(path: Path) -> object:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", forbidden)
+    assert main(["matte", str(people / "a.png"), "-o", str(people / "out"), "--masks", str(people / "masks"), *QUICK]) == 1
+    assert f"{people / 'masks' / 'a'}: cannot be read (Permission denied)" in capsys.readouterr().err
+
+
+def test_an_error_of_the_system_is_explained_anywhere(
+    people: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "models")
+
+    monkeypatch.setattr(matte, "pipeline_of", lambda *_, **__: refused())
+    assert main(["matte", "--example", "-o", str(people / "out")]) == 1
+    assert capsys.readouterr().err == "instmatt: models: Permission denied\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise there")
+def test_nobody_reads_the_output() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "instmatt_core", "weights", "where"]
+    result = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, cwd=Path(matte.__file__).parent.parent.parent)
+    os.close(writer)
+    assert (result.returncode, result.stderr) == (141, "")

@@ -210,6 +210,64 @@ def test_instmatt_shows_its_two_stages(
         page.close()
 
 
+def test_another_photo_takes_the_old_one_s_people_away(
+    browser: sync_api.Browser, serve: Callable[[Models], AbstractContextManager[str]], tmp_path: Path
+) -> None:
+    photo = Image.open(EXAMPLE)
+    photo.thumbnail((240, 240))
+    photo.save(tmp_path / "small.png")
+    results = ("#overlay img", "#kept", "#cutouts", "#archive", "#slider")
+    steps = ("#masks", "#person", "#tri-mask", "#trimap", "#solve", "#step-matte", "#composite")
+
+    def nothing_is_left(page: sync_api.Page) -> None:
+        for name in (*results, *steps):
+            sync_api.expect(page.locator(name).locator("visible=true")).to_have_count(0)
+
+    with serve(Models(Pipeline(matting="closed-form", device="cpu"))) as address:
+        page = open_page(browser, address)
+        page.set_input_files("#photo input[type=file]", tmp_path / "small.png")
+        page.wait_for_selector("#photo img")
+        page.click("#matte")
+        page.wait_for_selector("#cutouts img")
+        page.get_by_role("tab", name="Step by step").click()
+        page.wait_for_selector("#steps-photo img")
+        page.click("#find")
+        page.wait_for_selector("#tri-mask img")
+        page.click("#solve")
+        page.wait_for_selector("#step-matte img")
+        for name in steps:
+            sync_api.expect(page.locator(name)).to_be_visible()
+        page.get_by_role("tab", name="Matte", exact=True).click()
+        for name in results:  # looking at another tab takes nothing away
+            sync_api.expect(page.locator(name)).to_be_visible()
+        page.click("#photo button[aria-label='Remove Image']")
+        nothing_is_left(page)
+        page.get_by_role("tab", name="Step by step").click()
+        nothing_is_left(page)
+        page.set_input_files("#steps-photo input[type=file]", tmp_path / "small.png")
+        page.wait_for_selector("#steps-photo img")
+        page.click("#find")
+        page.wait_for_selector("#tri-mask img")
+        page.get_by_role("tab", name="Matte", exact=True).click()
+        page.set_input_files("#photo input[type=file]", tmp_path / "small.png")
+        page.wait_for_selector("#photo img")
+        page.click("#matte")  # and it works again
+        page.wait_for_selector("#cutouts img")
+        page.click(".gallery-item")
+        nothing_is_left(page)
+        page.get_by_role("tab", name="Step by step").click()
+        nothing_is_left(page)
+        page.get_by_role("tab", name="Matte", exact=True).click()
+        page.click("#matte")
+        page.wait_for_selector("#cancel", state="visible")
+        page.click("#photo button[aria-label='Remove Image']")  # which stops what is under way
+        sync_api.expect(page.locator("#matte")).to_be_visible()
+        sync_api.expect(page.locator("#cancel")).not_to_be_visible()
+        nothing_is_left(page)
+        assert page.faults == []
+        page.close()
+
+
 def test_cancel_gives_the_button_back(page: sync_api.Page) -> None:
     page.get_by_role("tab", name="Matte", exact=True).click()
     page.click("#matte")

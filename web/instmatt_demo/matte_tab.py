@@ -111,6 +111,16 @@ def build(models: Models, shelf: Shelf) -> gr.Image:
             **redraw(made, people, *look),
         }
 
+    def forget() -> dict[Any, Any]:
+        return {
+            **dict.fromkeys([result, archive, alpha, table, *drawn]),
+            kept: gr.CheckboxGroup([], value=[], visible=False),
+            outcome: gr.Column(visible=False),
+            chosen: gr.Radio([], value=None),
+            button: gr.Button(visible=True),
+            cancel: gr.Button(visible=False),
+        }
+
     def redraw(made: Result, people: Sequence[int], *look: Any) -> dict[Any, Any]:
         preview = made.preview()
         return {
@@ -144,14 +154,16 @@ def build(models: Models, shelf: Shelf) -> gr.Image:
         api_visibility="private",
         **ONE_AT_A_TIME,
     )
-    job.success(show, [result, *look], everything, **quiet)
+    shown = job.success(show, [result, *look], everything, **quiet)
     idle = lambda: (gr.Button(visible=True), gr.Button(visible=False))  # noqa: E731
     job.success(idle, None, [button, cancel], queue=False, **quiet)
     job.failure(idle, None, [button, cancel], queue=False, **quiet)
     cancel.click(idle, None, [button, cancel], cancels=[job], queue=False, **quiet)
 
-    overlay.select(toggle, [result, kept, *look], [kept, *drawn], **quiet)
-    kept.input(redraw, [result, kept, *look], drawn, **quiet)
+    clicked = overlay.select(toggle, [result, kept, *look], [kept, *drawn], **quiet)
+    ticked = kept.input(redraw, [result, kept, *look], drawn, **quiet)
+    late = [job, shown, clicked, ticked]  # what is under way must not bring the old photo's people back
+    photo.change(forget, None, [result, *everything, button, cancel], cancels=late, queue=False, **quiet)
     chosen.input(lambda made, person: str(made.alpha(person)), [result, chosen], alpha, **quiet)
     kind.input(lambda kind: (gr.ColorPicker(visible=kind == COLOUR), gr.Image(visible=kind == UPLOAD)), kind, [colour, backdrop], **quiet)
     gr.on([kind.input, colour.change, backdrop.change], recompose, [result, kept, *look], slider, **quiet)

@@ -8,11 +8,11 @@ from typing import Any
 
 from torch import Tensor
 
-from instmatt_core.guidance import BACKGROUND, FOREGROUND, tells_enough, tri_masks
+from instmatt_core.guidance import BACKGROUND, FOREGROUND, sharpen, tells_enough, tri_masks
 from instmatt_core.instances import InstanceMasks, share
 from instmatt_core.matting.closed_form import solve_trimap
 from instmatt_core.matting.instmatt.padding import crop
-from instmatt_core.matting.instmatt.system import settled, sharpen
+from instmatt_core.matting.instmatt.system import settled
 from instmatt_core.progress import Progress, stage
 
 

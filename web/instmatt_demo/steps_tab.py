@@ -154,6 +154,14 @@ def build(models: Models, shelf: Shelf, first_photo: gr.Image) -> None:
             composite: to_uint8(over(estimate_foreground(work.image, seen.alpha), seen.alpha, PAPER)),
         }
 
+    def forget() -> dict[Any, Any]:
+        return {
+            **dict.fromkeys([found, base, masks, tri_mask, editor]),
+            person: gr.Radio([], value=None, visible=False),
+            stages: gr.Column(visible=False),
+            **nothing,
+        }
+
     def adapt(matting: str) -> dict[Any, Any]:
         now = WATCHABLE[matting]
         return {
@@ -169,9 +177,12 @@ def build(models: Models, shelf: Shelf, first_photo: gr.Image) -> None:
     matting.input(adapt, matting, [sliders, first_stage, trimap_says, matte_says, *nothing], **quiet)
     job = find.click(find_people, [photo, detector], [found, masks, person, stages], api_visibility="private", **ONE_AT_A_TIME)
     guided: dict[str, Any] = {"fn": guide, "inputs": [found, person, band, hair], "outputs": [tri_mask, base, editor, *nothing], **quiet}
-    job.success(**guided)
-    gr.on([person.input, band.release, hair.release], **guided)
-    solve.click(solve_painted, [found, person, base, editor, matting], [tri_mask, *nothing], api_visibility="private", **ONE_AT_A_TIME)
+    late = [job, job.success(**guided), gr.on([person.input, band.release, hair.release], **guided)]
+    late.append(
+        solve.click(solve_painted, [found, person, base, editor, matting], [tri_mask, *nothing], api_visibility="private", **ONE_AT_A_TIME)
+    )
+    outdated = [found, base, masks, person, stages, tri_mask, editor, *nothing]
+    photo.change(forget, None, outdated, cancels=late, queue=False, **quiet)
 
 
 def stage_column(visible: bool = True) -> gr.Column:
