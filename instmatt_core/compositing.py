@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .errors import ImageError
 from .image import to_uint8
-from .instances import InstanceMattes
+from .instances import InstanceMattes, window_around
 from .threads import torch_threads_kept
 
 SEEN = 0.5 / 255  # a fainter alpha is 0 in 8 bits
@@ -37,11 +37,9 @@ def estimate_foreground(image: Tensor, alpha: Tensor) -> Tensor:
     _check("image", image, _size(alpha))
     result = image.clone()
     seen = alpha > SEEN
-    rows, columns = seen.any(1).nonzero().flatten(), seen.any(0).nonzero().flatten()
-    if not len(rows):
+    if not seen.any():
         return result
-    y = slice(max(0, int(rows[0]) - 8), int(rows[-1]) + 9)
-    x = slice(max(0, int(columns[0]) - 8), int(columns[-1]) + 9)
+    y, x = window_around(seen, 8, (image.shape[1], image.shape[2]))
     colour = np.ascontiguousarray(image[:, y, x].permute(1, 2, 0).numpy(), dtype=np.float32)
     if max(colour.shape[:2]) < 2:
         return result

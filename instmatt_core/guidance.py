@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .instances import InstanceMasks, TriMasks, mask_boxes, share
+from .instances import InstanceMasks, TriMasks, mask_boxes, share, window_around
 
 BACKGROUND, UNKNOWN, FOREGROUND = 0.0, 0.5, 1.0
 
@@ -86,16 +86,6 @@ def _trimap(mask: np.ndarray, head: np.ndarray, band: float, hair: float) -> tup
     full, sure = np.zeros((height, width), np.float32), np.zeros((height, width), bool)
     full[window], sure[window] = trimap, core
     return torch.from_numpy(full), torch.from_numpy(sure)
-
-
-def window_around(inside: np.ndarray, margin: float, size: tuple[int, int]) -> tuple[slice, slice]:
-    """Rows and columns of everything ``inside`` (bool ``(H, W)``, not empty) and of ``margin`` px round it, within ``size``."""
-    rows, columns = inside.any(1).nonzero()[0], inside.any(0).nonzero()[0]
-    m = int(np.ceil(margin))
-    return (
-        slice(max(0, rows[0] - m), min(size[0], rows[-1] + 1 + m)),
-        slice(max(0, columns[0] - m), min(size[1], columns[-1] + 1 + m)),
-    )
 
 
 def _head_of(instances: InstanceMasks, k: int) -> np.ndarray:

@@ -265,8 +265,19 @@ def around(box: Tensor, size: tuple[int, int], share: float, least: float = 0) -
     """
     x0, y0, x1, y1 = box.tolist()
     margin = max(least, share * max(x1 - x0, y1 - y0))
-    rows, columns = (slice(int(max(0, a - margin)), int(min(n, b + margin)) + 1) for a, b, n in ((y0, y1, size[0]), (x0, x1, size[1])))
+    rows, columns = (slice(int(max(0, a - margin)), min(n, int(b + margin) + 1)) for a, b, n in ((y0, y1, size[0]), (x0, x1, size[1])))
     return rows, columns
+
+
+def window_around(inside: np.ndarray | Tensor, margin: float, size: tuple[int, int]) -> tuple[slice, slice]:
+    """Rows and columns of everything ``inside`` (bool ``(H, W)``, not empty) and of ``margin`` px round it, within ``size``."""
+    inside = np.asarray(inside)
+    rows, columns = inside.any(1).nonzero()[0], inside.any(0).nonzero()[0]
+    m = int(np.ceil(margin))
+    return (
+        slice(max(0, rows[0] - m), min(size[0], rows[-1] + 1 + m)),
+        slice(max(0, columns[0] - m), min(size[1], columns[-1] + 1 + m)),
+    )
 
 
 def left_to_right(instances: Instances) -> Instances:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -41,6 +41,12 @@ def save(mattes: InstanceMattes, folder: Path, kinds: Iterable[str], image: Any,
     paths.append(folder / RECORD)
     write_bytes(paths[-1], (json.dumps(record, indent=2) + "\n").encode())
     return paths
+
+
+def is_numbered(name: str) -> bool:
+    """Whether a file is one person's mask or matte by its name: ``NN.png``."""
+    path = PurePosixPath(name)
+    return path.suffix.lower() == ".png" and path.stem.isdecimal()
 
 
 def clear(folder: Path) -> None:

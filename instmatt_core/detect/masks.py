@@ -13,6 +13,7 @@ from torch import Tensor
 from ..errors import GuidanceError
 from ..image import read_matte, resize
 from ..instances import InstanceMasks, called
+from ..saving import is_numbered
 
 FAINTEST = torch.tensor(1.0) / 255  # a mask of 0 and 1 in 8 bits reaches no more
 
@@ -47,8 +48,7 @@ def masks_from_folder(folder: str | os.PathLike[str], size: tuple[int, int]) -> 
 
 def numbered_pngs(folder: Path) -> list[Path]:
     """The files ``NN.png`` of a folder, by number: one per person."""
-    paths = (p for p in folder.iterdir() if p.suffix.lower() == ".png" and p.stem.isdecimal())
-    return sorted(paths, key=lambda p: (int(p.stem), p.name))
+    return sorted((path for path in folder.iterdir() if is_numbered(path.name)), key=lambda path: (int(path.stem), path.name))
 
 
 def read_masks(paths: Sequence[Path], size: tuple[int, int]) -> Tensor:

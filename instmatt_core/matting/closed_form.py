@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..guidance import BACKGROUND, FOREGROUND, UNKNOWN, tells_enough, trimaps
 from ..image import resize
-from ..instances import InstanceMasks, share
+from ..instances import InstanceMasks, share, window_around
 from ..threads import torch_threads_kept
 from .upsampling import carry
 
@@ -72,11 +72,7 @@ def solve_trimap(image: Tensor, trimap: Tensor) -> Tensor:
     count = int(unknown.sum())
     if not count or not sure.any() or not (trimap == 0).any():
         return trimap.clone()  # nothing to solve, or nothing to solve it from
-    rows, columns = unknown.any(1).nonzero().flatten(), unknown.any(0).nonzero().flatten()
-    window = (
-        slice(max(0, int(rows[0]) - 4), int(rows[-1]) + 5),
-        slice(max(0, int(columns[0]) - 4), int(columns[-1]) + 5),
-    )
+    window = window_around(unknown, 4, (image.shape[1], image.shape[2]))
     picture, guide = image[:, window[0], window[1]], trimap[window]
     ratio = (MAX_UNKNOWN / count) ** 0.5
     if ratio >= 1:

@@ -17,6 +17,7 @@ import numpy as np
 from ..errors import ImageError, InstMattError, out_of_memory
 from ..image import read_matte
 from ..progress import Progress, silent, stage
+from ..saving import is_numbered
 from .him import DEFINITION, Charge, charge, summarise
 from .imq import SCORES, THRESHOLDS, Match, Quality, average_precision, match, protocol_named, quality
 
@@ -209,7 +210,7 @@ def matte_folders(root: Path) -> dict[str, tuple[Path, ...]]:
     for folder, subfolders, files in os.walk(root, onerror=_unreadable, followlinks=True):
         subfolders[:] = [s for s in subfolders if not s.startswith(".")]
         path = Path(folder)
-        mattes = sorted((path / f for f in files if f.endswith(".png") and f[:-4].isdecimal()), key=lambda p: (int(p.stem), p.name))
+        mattes = sorted((path / f for f in files if is_numbered(f)), key=lambda p: (int(p.stem), p.name))
         if mattes or not (subfolders or path == root):
             found[path.relative_to(root).as_posix()] = tuple(mattes)
     return dict(sorted(found.items()))

@@ -118,12 +118,12 @@ def test_layouts(tmp_path: Path) -> None:
     write(tmp_path / "HIM2K/images/natural/ignored", matte)
     for name in ("00_cutout.png", "overlay.png", "people.json", "x.png", "²³.png"):
         (tmp_path / "HIM2K/alphas/comp/b" / name).write_text("not a matte")
-    for name in ("10.png", "9.png"):
+    for name in ("10.png", "9.PNG"):
         (tmp_path / "HIM2K/alphas/comp/b" / name).write_bytes((tmp_path / "HIM2K/alphas/comp/b/00.png").read_bytes())
     write(tmp_path / "HIM2K/alphas/comp/.thumbnails/c", matte)
     found = matte_folders(tmp_path / "HIM2K")
     assert {name: [p.name for p in files] for name, files in found.items()} == {
-        "comp/b": ["00.png", "01.png", "9.png", "10.png"],
+        "comp/b": ["00.png", "01.png", "9.PNG", "10.png"],
         "natural/a": ["00.png", "01.png"],
     }
     assert list(matte_folders(tmp_path / "HIM2K/alphas/natural")) == ["a"]

@@ -16,6 +16,7 @@ from instmatt_core.metrics.evaluation import Evaluation, evaluate_folders
 from instmatt_core.metrics.page import page
 from instmatt_core.metrics.report import Table, tables
 from instmatt_core.progress import Progress
+from instmatt_core.saving import is_numbered
 
 from .jobs import ONE_AT_A_TIME, run
 from .results import Shelf
@@ -92,7 +93,7 @@ def unpack(files: Sequence[Path], folder: Path) -> None:
 
 def _extract(archive: zipfile.ZipFile, name: str, folder: Path) -> None:
     """Only ``.../NN.png``; a ZIP that has ``alphas`` (this page's downloads do) counts from there."""
-    wanted = [i for i in archive.infolist() if i.filename.endswith(".png") and PurePosixPath(i.filename).stem.isdecimal()]
+    wanted = [i for i in archive.infolist() if is_numbered(i.filename)]
     if any("alphas" in PurePosixPath(i.filename).parts for i in wanted):
         wanted = [i for i in wanted if "alphas" in PurePosixPath(i.filename).parts]
     if len(wanted) > MAX_FILES or sum(i.file_size for i in wanted) > MAX_UNPACKED:
