@@ -25,7 +25,7 @@ ABOUT = (
     About("blazepose", "MediaPipe's BlazePose, for several people", "nothing: in the package, works offline", "Apache-2.0"),
     About(
         "people",
-        "YOLOX-Nano's boxes, masks by this project's own networks; several times faster, less exact outlines",
+        "YOLOX-Nano's boxes, masks by this project's own networks; in two fifths of the time",
         "nothing: in the package, works offline",
         "Apache-2.0",
     ),

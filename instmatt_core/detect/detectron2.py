@@ -51,7 +51,7 @@ class Detectron2:
             from detectron2.engine import DefaultPredictor
         except ImportError as error:
             raise UsageError(
-                f"detectron2 cannot be imported ({error}); install it as its documentation says, or take --detector mask-rcnn,"
+                f"detectron2 cannot be imported ({error}); install it as its documentation says, or take the detector mask-rcnn,"
                 " which is the same model without it"
             ) from error
         settings = get_cfg()

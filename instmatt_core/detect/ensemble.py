@@ -1,6 +1,7 @@
 """Both detectors of the package together: the people detector says who is there, BlazePose helps to draw them.
 
-The one finds nearly everybody, the other's outlines are truer where it is sure. Measured in docs/people.md.
+The one finds nearly everybody; the other has learned from photographs of all kinds, and its outlines help where those are unlike what the
+first has learned from. Measured in docs/people.md.
 """
 
 from __future__ import annotations
