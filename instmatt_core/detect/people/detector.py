@@ -50,7 +50,7 @@ class People:
 
     name = "people"
 
-    def __init__(self, device: str | torch.device = "cpu", *, min_score: float = 0.28, max_people: int = 40):
+    def __init__(self, device: str | torch.device = "cpu", *, min_score: float = 0.3, max_people: int = 40):
         self.min_score, self.max_people = min_score, max_people
         device = torch.device(device)
         self.boxes, self.first, self.closer = YOLOX(device), FirstLook(device), CloserLook(device)
