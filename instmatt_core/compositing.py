@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import threading
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -98,31 +99,33 @@ def person_colour(index: int) -> tuple[float, float, float]:
     return colorsys.hsv_to_rgb((0.02 + index * 0.618034) % 1, 0.85, 1.0)
 
 
-def overlay(image: Tensor, mattes: InstanceMattes) -> Tensor:
+def overlay(image: Tensor, mattes: InstanceMattes, numbers: Sequence[int] | None = None) -> Tensor:
     """The picture dimmed, each person tinted in a colour, outlined and numbered, as ``(3, H, W)`` in [0, 1].
 
     Args:
         image: float ``(3, H, W)`` in [0, 1].
         mattes: of its people.
+        numbers: of each, from 0, where they are not their order; the picture shows them from 1.
 
     Raises:
         ImageError: another shape or type, or mattes of another size.
     """
     _check("image", image, mattes.size)
+    numbers = range(len(mattes)) if numbers is None else numbers
     total = mattes.alphas.sum(0).clamp(max=1)
     result = image * (0.45 + 0.55 * total)
-    for k, alpha in enumerate(mattes.alphas):
-        tint = torch.tensor(person_colour(k))[:, None, None]
+    for alpha, number in zip(mattes.alphas, numbers, strict=True):
+        tint = torch.tensor(person_colour(number))[:, None, None]
         result += alpha * 0.45 * (tint - image)
     canvas = np.ascontiguousarray(to_uint8(result))
     scale = max(canvas.shape[:2]) / 900
-    for k, alpha in enumerate(mattes.alphas):
+    for alpha, number in zip(mattes.alphas, numbers, strict=True):
         solid = (alpha > 0.5).to(torch.uint8).numpy()
-        colour = tuple(int(255 * c) for c in person_colour(k))
+        colour = tuple(int(255 * c) for c in person_colour(number))
         contours, _ = cv2.findContours(solid, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(canvas, contours, -1, colour, max(1, round(1.5 * scale)), cv2.LINE_AA)
         if solid.any():
-            _number(canvas, str(k + 1), _inner_point(solid), colour, scale)
+            _number(canvas, str(number + 1), _inner_point(solid), colour, scale)
     return torch.from_numpy(canvas).permute(2, 0, 1).float() / 255
 
 

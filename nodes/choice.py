@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..instmatt_core.errors import UsageError
 from .values import Mattes, People
+from .values import numbers as numbers_of
 from .wording import people as read_people
 
 NUMBERS, OVERLAP = "numbers", "overlap with boxes"
@@ -32,10 +33,10 @@ def choose(
         # Where someone is absent the value is NaN; of the others the mean counts.
         per_frame = [torch.stack(per_frame).nanmean(0)] * len(per_frame)
     chosen = []
-    for values in per_frame:
+    for frame, values in zip(batch.frames, per_frame, strict=True):
         if rule == NUMBERS:
             listed, leave_out = read_people(numbers)
-            kept = {k for k in range(len(values)) if (k in listed) != leave_out}
+            kept = {k for k, number in enumerate(numbers_of(frame)) if (number in listed) != leave_out}
         else:
             best = torch.argsort(values.nan_to_num(-torch.inf), descending=True, stable=True)[:amount].tolist()
             kept = {k for k in best if rule != OVERLAP or values[k] > 0}

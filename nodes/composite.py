@@ -13,7 +13,7 @@ from ..instmatt_core.errors import UsageError
 from ..instmatt_core.layers import Placement, compose, cover, place
 from . import host
 from .tensors import pictures
-from .values import Mattes, check_fit
+from .values import Mattes, check_fit, check_numbers, numbers
 from .wording import numbers as read_numbers
 from .wording import people as read_people
 from .wording import placements as read_placements
@@ -51,8 +51,7 @@ class Composite(io.ComfyNode):
                 io.String.Input(
                     "show",
                     default="all",
-                    tooltip="Who is in the picture: all, none, 1, 3-5 or all but 2. Numbers are those of the mattes here: after Select "
-                    "People they start again at 1",
+                    tooltip="Who is in the picture: all, none, 1, 3-5 or all but 2. Numbers are those of the previews",
                 ),
                 io.String.Input(
                     "order",
@@ -103,11 +102,11 @@ class Composite(io.ComfyNode):
         report = host.progress(len(images))
         composites, cutouts = [], []
         for i, (picture, frame) in enumerate(zip(images, mattes.frames, strict=True)):
-            visible = [k for k in range(len(frame)) if (k in named) != leave_out]
-            people = cut_out(picture, frame.alphas[visible], report(i))
-            layers = [lay(rgba.permute(2, 0, 1), moved.get(k)) for k, rgba in zip(visible, people, strict=True)]
+            shown = [number for number in numbers(frame) if (number in named) != leave_out]
+            people = cut_out(picture, frame.alphas[[numbers(frame).index(number) for number in shown]], report(i))
+            layers = [lay(rgba.permute(2, 0, 1), moved.get(number)) for number, rgba in zip(shown, people, strict=True)]
             scene = backdrop(picture, behind[i % len(behind)] if behind else None, fill)
-            composites.append(compose(layers, scene, order=stacking(visible, front, moved)))
+            composites.append(compose(layers, scene, order=stacking(shown, front, moved)))
             cutouts.append(torch.stack(layers).permute(0, 2, 3, 1) if layers else people)
         batch, listed = host.each_and_all(cutouts, mattes.tracked)
         masks, mask_list = host.each_and_all([people[..., 3] for people in cutouts], mattes.tracked)
@@ -119,12 +118,12 @@ def lay(rgba: Tensor, placement: Placement | None) -> Tensor:
     return rgba if placement is None else place(rgba, placement)
 
 
-def stacking(visible: list[int], front: list[int], moved: dict[int, Placement]) -> list[int] | None:
-    """Places in ``visible`` from back to front; None where everyone is as in the picture, sharing its pixels."""
-    if not any(k in front or k in moved for k in visible):
+def stacking(shown: list[int], front: list[int], moved: dict[int, Placement]) -> list[int] | None:
+    """Places in ``shown``, people's numbers, from back to front; None where everyone is as in the picture, sharing its pixels."""
+    if not any(number in front or number in moved for number in shown):
         return None
-    ordered = [k for k in visible if k not in front] + [k for k in front if k in visible]
-    return [visible.index(k) for k in ordered]
+    ordered = [number for number in shown if number not in front] + [number for number in front if number in shown]
+    return [shown.index(number) for number in ordered]
 
 
 def backdrop(picture: Tensor, background: Tensor | None, fill: str) -> Tensor:
@@ -134,15 +133,3 @@ def backdrop(picture: Tensor, background: Tensor | None, fill: str) -> Tensor:
     if fill == PICTURE:
         return picture
     return torch.tensor(FILLS[fill])[:, None, None].expand_as(picture)
-
-
-def check_numbers(numbers: set[int], mattes: Mattes) -> None:
-    """Refuse numbers that nobody has in any picture; with nobody at all, any number goes.
-
-    Raises:
-        UsageError: there is one.
-    """
-    most = max((len(frame) for frame in mattes.frames), default=0)
-    unknown = sorted(k + 1 for k in numbers if k >= most)
-    if most and unknown:
-        raise UsageError(f"there is no person {unknown[0]}; there are {most}")

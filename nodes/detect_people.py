@@ -13,7 +13,7 @@ from ..instmatt_core.tracking import track as track_people
 from . import host, models
 from .show import show
 from .tensors import boxes_of, pictures
-from .values import People, count
+from .values import People, count, numbered, numbers
 
 
 def find_people(images: list[Tensor], detector: str, *, track: bool, max_people: int) -> People:
@@ -22,13 +22,13 @@ def find_people(images: list[Tensor], detector: str, *, track: bool, max_people:
     find.max_people = max_people
     report = host.progress(len(images))
     frames = [find(image, report(i)) for i, image in enumerate(images)]
-    return People(tuple(track_people(frames)), tracked=True) if track else People(tuple(frames))
+    return People(numbered(track_people(frames) if track else frames), tracked=track)
 
 
 def overlays(images: list[Tensor], maps: list[Tensor], people: Any) -> list[Tensor]:
     """Each picture with its people coloured and numbered."""
     return [
-        overlay(image, InstanceMattes(plane, frame.boxes, frame.scores))
+        overlay(image, InstanceMattes(plane, frame.boxes, frame.scores), numbers(frame))
         for image, plane, frame in zip(images, maps, people.frames, strict=True)
     ]
 

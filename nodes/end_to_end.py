@@ -14,7 +14,7 @@ from ..instmatt_core.tracking import track as track_people
 from . import host, models
 from .matte import MATTE_OUTPUTS, outputs
 from .tensors import pictures
-from .values import Mattes
+from .values import Mattes, numbered
 
 
 class EndToEndMatte(io.ComfyNode):
@@ -47,7 +47,7 @@ class EndToEndMatte(io.ComfyNode):
         system.refine = closed_form if detail is None else refiner(detail.for_job(models.REFINE, beside=model))
         report = host.progress(len(images))
         frames = [system(picture, report(i)) for i, picture in enumerate(images)]
-        return outputs(images, tracked(frames) if track else Mattes(tuple(frames)))
+        return outputs(images, Mattes(numbered(tracked(frames) if track else frames), tracked=track))
 
 
 def refiner(system: Any) -> Refine:
@@ -55,8 +55,7 @@ def refiner(system: Any) -> Refine:
     return one_by_one(system.alpha) if hasattr(system, "alpha") else together(system.refine_mattes)
 
 
-def tracked(frames: list[InstanceMattes]) -> Mattes:
-    """Mattes numbered through a video as people are."""
+def tracked(frames: list[InstanceMattes]) -> list[InstanceMattes]:
+    """Mattes in one order through a video, as people are."""
     people = track_people([InstanceMasks(frame.alphas, frame.boxes, frame.scores) for frame in frames])
-    numbered = [replace(frame, alphas=p.masks, boxes=p.boxes, scores=p.scores) for frame, p in zip(frames, people, strict=True)]
-    return Mattes(tuple(numbered), tracked=True)
+    return [replace(frame, alphas=p.masks, boxes=p.boxes, scores=p.scores) for frame, p in zip(frames, people, strict=True)]

@@ -16,7 +16,7 @@ from . import host, models
 from .detect_people import PEOPLE_OUTPUTS, outputs
 from .tensors import masks as read_masks
 from .tensors import pictures, read_boxes
-from .values import People, people_of_masks
+from .values import People, numbered, people_of_masks
 
 
 class MasksToPeople(io.ComfyNode):
@@ -71,8 +71,7 @@ class MasksToPeople(io.ComfyNode):
             per_picture = read_boxes(boxes[0] if len(boxes) == 1 else boxes, len(images))
             pairs = enumerate(zip(images, per_picture, strict=True))
             frames = [masks_in_boxes(picture, inside, find, find.closer, report(i)) for i, (picture, inside) in pairs]
-        people = People(tuple(track_people(frames)), tracked=True) if track[0] else People(tuple(frames))
-        return outputs(images, people)
+        return outputs(images, People(numbered(track_people(frames) if track[0] else frames), tracked=track[0]))
 
 
 def pieces(masks: Tensor, speck: float = 0.02) -> Tensor:

@@ -27,15 +27,20 @@ def small(images: Sequence[Tensor]) -> list[Tensor]:
     return [resize(image, fit((image.shape[1], image.shape[2]), SIDE)) for image in images]
 
 
-def people_of(maps: Tensor, scores: Tensor, chosen: Sequence[int] | None = None) -> list[dict[str, Any]]:
-    """For each person with any pixels in ``maps (K, H, W)``: number, score, colour, outlines, and whether chosen."""
+def people_of(maps: Tensor, scores: Tensor, numbers: Sequence[int], chosen: Sequence[int] | None = None) -> list[dict[str, Any]]:
+    """For each person with any pixels in ``maps (K, H, W)``: number, score, colour, outlines, and whether chosen.
+
+    Args:
+        numbers: of each, from 0; the browser shows them from 1.
+        chosen: indices of those who are; None for all.
+    """
     described = []
-    for k, (plane, score) in enumerate(zip(maps, scores.tolist(), strict=True)):
+    for k, (plane, score, number) in enumerate(zip(maps, scores.tolist(), numbers, strict=True)):
         outlines = _outlines(plane)
         if outlines:
-            colour = "#" + "".join(f"{round(255 * c):02x}" for c in person_colour(k))
+            colour = "#" + "".join(f"{round(255 * c):02x}" for c in person_colour(number))
             on = chosen is None or k in chosen
-            described.append({"number": k + 1, "score": round(score, 3), "colour": colour, "on": on, "outlines": outlines})
+            described.append({"number": number + 1, "score": round(score, 3), "colour": colour, "on": on, "outlines": outlines})
     return described
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from . import preview
 from .tensors import image_batch
-from .values import Mattes, People
+from .values import Mattes, People, numbers
 
 
 def show(
@@ -38,7 +38,7 @@ def show(
                 "frame": index,
                 "image": dict(file),
                 "filled": filled,
-                "people": preview.people_of(maps, values.scores, None if chosen is None else chosen[index]),
+                "people": preview.people_of(maps, values.scores, numbers(values), None if chosen is None else chosen[index]),
             }
         )
     return {"instmatt": frames}

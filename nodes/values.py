@@ -1,22 +1,24 @@
 """What flows between the nodes: the core's values, one per frame of an IMAGE batch.
 
-A batch is a video or several photos. In a tracked video every frame has the same people in the same order, absent ones empty.
+A batch is a video or several photos. In a tracked video every frame has the same people in the same order, absent ones empty. A
+frame's ``sources`` are its people's numbers, from 0: they stay when others are left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from ..instmatt_core.errors import GuidanceError, ImageError
+from ..instmatt_core.errors import GuidanceError, ImageError, UsageError
 from ..instmatt_core.guidance import tri_masks
 from ..instmatt_core.instances import InstanceMasks, InstanceMattes, TriMasks, mask_boxes, share, take
 
 Batch = TypeVar("Batch", "People", "Mattes")
+Frame = TypeVar("Frame", InstanceMasks, InstanceMattes)
 
 
 @dataclass(frozen=True)
@@ -59,16 +61,38 @@ class Mattes:
 
     @classmethod
     def of(cls, alphas: Sequence[Tensor], people: People | Mattes, info: dict[str, object]) -> Mattes:
-        """Mattes ``(K, H, W)`` of the frames of ``people``. Those that came out empty are dropped, except from a tracked video."""
+        """Mattes ``(K, H, W)`` of the frames of ``people``, with their numbers. Empty ones are dropped, except from a tracked video."""
         frames = []
         before: Sequence[InstanceMasks | InstanceMattes] = people.frames
         for alpha, frame in zip(alphas, before, strict=True):
             whole = share(alpha.clamp(0, 1))
             if people.tracked:
-                frames.append(InstanceMattes(whole, mask_boxes(whole), frame.scores, info))
+                frames.append(InstanceMattes(whole, mask_boxes(whole), frame.scores, info, frame.sources))
             else:
-                frames.append(InstanceMattes.from_alphas(whole, frame.scores, info))
+                frames.append(InstanceMattes.from_alphas(whole, frame.scores, info, frame.sources))
         return cls(tuple(frames), people.tracked)
+
+
+def numbered(frames: Sequence[Frame]) -> tuple[Frame, ...]:
+    """The people of each frame with new numbers, in their order."""
+    return tuple(replace(frame, sources=tuple(range(len(frame)))) for frame in frames)
+
+
+def numbers(frame: InstanceMasks | InstanceMattes) -> list[int]:
+    """The numbers of a frame's people, from 0."""
+    return list(range(len(frame)) if frame.sources is None else map(int, frame.sources))
+
+
+def check_numbers(wanted: Iterable[int], batch: People | Mattes) -> None:
+    """Refuse numbers, from 0, that nobody has in any picture; with nobody at all, any number goes.
+
+    Raises:
+        UsageError: there is one.
+    """
+    known = sorted({number for frame in batch.frames for number in numbers(frame)})
+    unknown = sorted({*wanted} - {*known})
+    if known and unknown:
+        raise UsageError(f"there is no person {unknown[0] + 1}; people here are {', '.join(str(number + 1) for number in known)}")
 
 
 def check_fit(images: Sequence[Tensor], batch: People | Mattes) -> None:

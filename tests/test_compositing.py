@@ -26,6 +26,17 @@ def test_cutout_has_no_fringe() -> None:
     torch.testing.assert_close(rgba[3], alpha)
 
 
+def test_colours_of_an_overlay_go_by_number() -> None:
+    image, alphas = torch.rand(3, 60, 90), torch.zeros(2, 60, 90)
+    alphas[0, 10:50, 5:40] = alphas[1, 10:50, 50:85] = 1
+    both = InstanceMattes(alphas, mask_boxes(alphas), torch.ones(2))
+    second = InstanceMattes(alphas[1:], both.boxes[1:], both.scores[1:])
+    expected = overlay(image, both)
+    assert torch.equal(overlay(image, both, [0, 1]), expected)
+    assert torch.equal(overlay(image, second, [1])[:, :, 45:], expected[:, :, 45:])
+    assert not torch.equal(overlay(image, second)[:, :, 45:], expected[:, :, 45:])
+
+
 def test_overlay_of_nobody_is_the_dimmed_picture() -> None:
     image = torch.rand(3, 20, 30)
     empty = torch.zeros(0, 20, 30)

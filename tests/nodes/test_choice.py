@@ -68,3 +68,11 @@ def test_nobody(part: Part, three: Any) -> None:
     empty = part("nodes.values").only(three, lambda frame: [])
     for rule in part("nodes.choice").RULES:
         assert choose(part, empty, rule, boxes=[torch.zeros(0, 4)]) == [[]]
+
+
+def test_numbers_are_those_that_people_kept(part: Part, three: Any) -> None:
+    values = part("nodes.values")
+    two = values.only(values.People(values.numbered(three.frames)), lambda i: [1, 2])
+    assert choose(part, two, "numbers", numbers="2") == [[0]]
+    assert choose(part, two, "numbers", numbers="all but 2") == [[1]]
+    assert choose(part, two, "numbers", numbers="1") == [[]]

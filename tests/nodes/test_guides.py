@@ -40,6 +40,20 @@ def test_paint_decides_for_its_person_and_against_the_others(part: Part, guides:
     torch.testing.assert_close(tri.sum(1), torch.ones(2, 20, 40))
 
 
+def test_paint_finds_its_person_by_number(part: Part, guides: Any) -> None:
+    values = part("nodes.values")
+    second = values.only(values.People(values.numbered(guides.people.frames)), lambda i: [1])
+    paint = torch.full((1, 20, 40), 0.5)
+    painted = part("nodes.guides").override(values.Guides(second, (guides.trimaps[0][1:],)), 1, paint)
+    assert (painted.trimaps[0][0] == 0.5).all()
+    assert values.numbers(painted.people.frames[0]) == [1]
+    picture = torch.zeros(3, 20, 40)
+    one, alone = (
+        part("nodes.guides").striped([picture], g)[0][:, 10, 25] for g in (guides, values.Guides(second, (guides.trimaps[0][1:],)))
+    )
+    torch.testing.assert_close(one, alone)  # in the colour of number 2 in both
+
+
 def test_an_empty_painting_changes_nothing(part: Part, guides: Any) -> None:
     painted = part("nodes.guides").override(guides, 1, torch.zeros(1, 20, 40))
     torch.testing.assert_close(painted.trimaps[0], guides.trimaps[0])
@@ -47,7 +61,7 @@ def test_an_empty_painting_changes_nothing(part: Part, guides: Any) -> None:
 
 def test_for_somebody_who_is_not_there(part: Part, guides: Any) -> None:
     override, error = part("nodes.guides").override, part("instmatt_core.errors").UsageError
-    with pytest.raises(error, match="person 3, but there are 2"):
+    with pytest.raises(error, match="no person 3; people here are 1, 2"):
         override(guides, 2, torch.ones(1, 20, 40))
     with pytest.raises(error, match="painted trimap"):
         override(guides, 0, torch.ones(2, 20, 40))

@@ -231,6 +231,26 @@ def test_nobody(server: ComfyUI) -> None:
     assert not result.outputs.get("never", {}).get("images")
 
 
+def test_numbers_stay_when_somebody_is_left_out(server: ComfyUI) -> None:
+    one = {"fill": "white", "order": "", "placement": ""}
+    prompt = {
+        "load": node("LoadImage", image="small.png"),
+        "all": node("InstMattMattePeople", image=["load", 0], track=False),
+        "select": node("InstMattSelectPeople", people=["all", 0], rule="numbers", numbers="2", amount=1, invert=False),
+        "after": node("InstMattComposite", image=["load", 0], mattes=["select", 0], show="2", **one),
+        "before": node("InstMattComposite", image=["load", 0], mattes=["all", 0], show="2", **one),
+        **{f"look_{name}": node("SaveImage", images=[name, 0], filename_prefix=name) for name in ("after", "before")},
+    }
+    result = server.run(prompt)
+    assert result.status == "success", result.error
+    after, before = (pictures(server, result.outputs[f"look_{name}"]["images"])[0] for name in ("after", "before"))
+    assert_same_picture(after, before)
+    prompt["after"]["inputs"]["show"] = "1"
+    result = server.run(prompt)
+    assert result.status == "error"
+    assert "no person 1; people here are 2" in str(result.error)
+
+
 def test_twenty_people_masks_of_another_size_and_a_list(server: ComfyUI) -> None:
     people = {f"mask{i}": node("SolidMask", value=1.0, width=8, height=60) for i in range(2)}  # two masks of another size than the picture
     prompt = {
@@ -379,7 +399,7 @@ def test_texts_may_come_from_other_nodes(server: ComfyUI) -> None:
 
 
 def test_a_person_who_is_not_there(server: ComfyUI) -> None:
-    assert "there is no person 7; there are 2" in server.run(matte_chain("example.png", show="7")).error
+    assert "there is no person 7; people here are 1, 2" in server.run(matte_chain("example.png", show="7")).error
 
 
 def test_interrupt(server: ComfyUI) -> None:

@@ -65,6 +65,23 @@ def test_whose_true_mattes_are(part: Part) -> None:
         values.truth_of(values.Mattes.of(uneven, people_of(part, *uneven), {}), torch.cat(two))
 
 
+def test_numbers_stay_when_others_are_left_out(part: Part) -> None:
+    values, error = part("nodes.values"), part("instmatt_core.errors").UsageError
+    masks = torch.zeros(3, 4, 9)
+    for k, mask in enumerate(masks):
+        mask[:, 3 * k : 3 * k + 3] = 1
+    people = values.People(values.numbered(people_of(part, masks, masks[:1]).frames))
+    assert [values.numbers(frame) for frame in people.frames] == [[0, 1, 2], [0]]
+    later = values.only(people, lambda i: [[1, 2], []][i])
+    assert [values.numbers(frame) for frame in later.frames] == [[1, 2], []]
+    mattes = values.Mattes.of([masks[[2, 0]], masks[:0]], later, {})  # the second person's matte lies left of the first one's
+    assert values.numbers(mattes.frames[0]) == [2, 1]
+    values.check_numbers([1, 2], mattes)
+    with pytest.raises(error, match="no person 1; people here are 2, 3"):
+        values.check_numbers([0], mattes)
+    values.check_numbers([5], values.only(people, lambda i: []))
+
+
 def test_empty_mattes_are_dropped_but_not_from_a_video(part: Part) -> None:
     values = part("nodes.values")
     masks = torch.zeros(2, 4, 6)
