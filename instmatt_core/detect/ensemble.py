@@ -22,7 +22,7 @@ from .people.looks import CloserLook
 from .people.parts import is_small
 
 SAME_IOU = 0.6  # IoU from which on two masks are of one person
-BLAZEPOSE_SHARE = 0.7  # of BlazePose's mask in the result, against a people detector's that is not steady at all; half of it between equals
+BLAZEPOSE_SHARE = 0.3  # of BlazePose's mask in the result, against a people detector's that is not steady at all; half of it between equals
 STEP = 2  # pixels from one that is compared to the next
 STEADINESS_POWER = 6  # of each mask's weight
 
