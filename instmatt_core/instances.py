@@ -128,8 +128,8 @@ class InstanceMattes:
     def from_alphas(cls, alphas: Tensor, scores: Tensor, info: dict[str, Any], sources: Names | None = None) -> InstanceMattes:
         """Left to right by their centres of gravity, boxes measured at 0.5; who is nowhere above 0.5 is dropped."""
         keep = (alphas > 0.5).flatten(1).any(1)
-        kept = None if sources is None else tuple(compress(sources, keep.tolist()))
-        return left_to_right(cls(alphas[keep], mask_boxes(alphas[keep]), scores[keep], info, kept))
+        everyone = cls(alphas, mask_boxes(alphas), scores, info, sources)
+        return left_to_right(everyone if keep.all() else take(everyone, keep))
 
     def cutouts(self, image: Any) -> list[Tensor]:
         """Each person as straight-alpha RGBA ``(4, H, W)`` with the old background's colour removed from soft edges.
@@ -285,7 +285,8 @@ def left_to_right(instances: Instances) -> Instances:
     maps = instances.masks if isinstance(instances, InstanceMasks) else instances.alphas
     columns = maps.sum(1)  # (K, W)
     centres = (columns * torch.arange(columns.shape[1])).sum(1) / columns.sum(1).clamp(min=1e-6)
-    return take(instances, torch.argsort(centres, stable=True))
+    order = torch.argsort(centres, stable=True)
+    return instances if order.tolist() == list(range(len(order))) else take(instances, order)  # large maps are not copied for nothing
 
 
 def take(instances: Instances, index: Tensor) -> Instances:

@@ -96,5 +96,5 @@ def test_what_is_wrong_is_said(calls: SimpleNamespace, monkeypatch: pytest.Monke
     with pytest.raises(WeightsError, match="no class called person"):
         Detectron2()
     monkeypatch.setitem(sys.modules, "detectron2", None)
-    with pytest.raises(UsageError, match="--detector mask-rcnn"):
+    with pytest.raises(UsageError, match="the detector mask-rcnn"):
         Detectron2()
