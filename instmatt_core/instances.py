@@ -76,8 +76,7 @@ class InstanceMasks:
         keep = (masks > 0.5).flatten(1).any(1)
         empty = list(compress(names, (~keep).tolist()))
         notes = (f"{called(empty)} left out: nowhere above one half",) if empty else ()
-        sources = tuple(compress(names, keep.tolist()))
-        return left_to_right(cls(masks[keep], mask_boxes(masks[keep]), scores[keep], sources=sources, notes=notes))
+        return _kept(cls(masks, mask_boxes(masks), scores, sources=names, notes=notes), keep)
 
 
 @dataclass(frozen=True)
@@ -127,9 +126,7 @@ class InstanceMattes:
     @classmethod
     def from_alphas(cls, alphas: Tensor, scores: Tensor, info: dict[str, Any], sources: Names | None = None) -> InstanceMattes:
         """Left to right by their centres of gravity, boxes measured at 0.5; who is nowhere above 0.5 is dropped."""
-        keep = (alphas > 0.5).flatten(1).any(1)
-        everyone = cls(alphas, mask_boxes(alphas), scores, info, sources)
-        return left_to_right(everyone if keep.all() else take(everyone, keep))
+        return _kept(cls(alphas, mask_boxes(alphas), scores, info, sources), (alphas > 0.5).flatten(1).any(1))
 
     def cutouts(self, image: Any) -> list[Tensor]:
         """Each person as straight-alpha RGBA ``(4, H, W)`` with the old background's colour removed from soft edges.
@@ -287,6 +284,11 @@ def left_to_right(instances: Instances) -> Instances:
     centres = (columns * torch.arange(columns.shape[1])).sum(1) / columns.sum(1).clamp(min=1e-6)
     order = torch.argsort(centres, stable=True)
     return instances if order.tolist() == list(range(len(order))) else take(instances, order)  # large maps are not copied for nothing
+
+
+def _kept(everyone: Instances, keep: Tensor) -> Instances:
+    """Those to ``keep (K,)`` bool, left to right."""
+    return left_to_right(everyone if keep.all() else take(everyone, keep))
 
 
 def take(instances: Instances, index: Tensor) -> Instances:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..instmatt_core.detect.geometry import overlaps
 from ..instmatt_core.errors import UsageError
-from .values import Mattes, People
-from .values import numbers as numbers_of
+from .values import Mattes, People, among
 from .wording import people as read_people
 
 NUMBERS, OVERLAP = "numbers", "overlap with boxes"
@@ -36,7 +36,7 @@ def choose(
     for frame, values in zip(batch.frames, per_frame, strict=True):
         if rule == NUMBERS:
             listed, leave_out = read_people(numbers)
-            kept = {k for k, number in enumerate(numbers_of(frame)) if (number in listed) != leave_out}
+            kept = set(among(frame, listed, leave_out))
         else:
             best = torch.argsort(values.nan_to_num(-torch.inf), descending=True, stable=True)[:amount].tolist()
             kept = {k for k in best if rule != OVERLAP or values[k] > 0}
@@ -54,17 +54,8 @@ def _values(batch: People | Mattes, index: int, rule: str, boxes: Sequence[Tenso
         values = frame.scores.float()
     elif rule == OVERLAP:
         assert boxes is not None
-        values = _overlap(frame.boxes, boxes[index])
+        values = overlaps(frame.boxes, boxes[index]).amax(1) if len(boxes[index]) else torch.zeros(len(frame))
     else:
         centres = (maps.sum(1) * torch.arange(maps.shape[2])).sum(1) / area.clamp(min=1e-6)
         values = -centres if rule == "leftmost" else centres
     return torch.where(area > 0, values, torch.nan)
-
-
-def _overlap(people: Tensor, boxes: Tensor) -> Tensor:
-    """``(K,)``: the greatest IoU of each person's box with any of the boxes."""
-    corner = torch.minimum(people[:, None, 2:], boxes[None, :, 2:]) - torch.maximum(people[:, None, :2], boxes[None, :, :2])
-    shared = corner.clamp(min=0).prod(2)
-    areas = [(b[:, 2:] - b[:, :2]).prod(1) for b in (people, boxes)]
-    union = areas[0][:, None] + areas[1][None] - shared
-    return (shared / union.clamp(min=1e-6)).amax(1) if len(boxes) else torch.zeros(len(people))

@@ -13,7 +13,7 @@ from ..instmatt_core.errors import UsageError
 from ..instmatt_core.layers import Placement, compose, cover, place
 from . import host
 from .tensors import pictures
-from .values import Mattes, check_fit, check_numbers, numbers
+from .values import Mattes, among, check_fit, check_numbers, numbers, only
 from .wording import numbers as read_numbers
 from .wording import people as read_people
 from .wording import placements as read_placements
@@ -101,9 +101,9 @@ class Composite(io.ComfyNode):
         behind = None if background is None else pictures(background)
         report = host.progress(len(images))
         composites, cutouts = [], []
-        for i, (picture, frame) in enumerate(zip(images, mattes.frames, strict=True)):
-            shown = [number for number in numbers(frame) if (number in named) != leave_out]
-            people = cut_out(picture, frame.alphas[[numbers(frame).index(number) for number in shown]], report(i))
+        visible = only(mattes, lambda i: among(mattes.frames[i], named, leave_out))
+        for i, (picture, frame) in enumerate(zip(images, visible.frames, strict=True)):
+            people, shown = cut_out(picture, frame.alphas, report(i)), numbers(frame)
             layers = [lay(rgba.permute(2, 0, 1), moved.get(number)) for number, rgba in zip(shown, people, strict=True)]
             scene = backdrop(picture, behind[i % len(behind)] if behind else None, fill)
             composites.append(compose(layers, scene, order=stacking(shown, front, moved)))

@@ -6,7 +6,7 @@ frame's ``sources`` are its people's numbers, from 0: they stay when others are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -81,6 +81,11 @@ def numbered(frames: Sequence[Frame]) -> tuple[Frame, ...]:
 def numbers(frame: InstanceMasks | InstanceMattes) -> list[int]:
     """The numbers of a frame's people, from 0."""
     return list(range(len(frame)) if frame.sources is None else map(int, frame.sources))
+
+
+def among(frame: InstanceMasks | InstanceMattes, listed: Collection[int], leave_out: bool) -> list[int]:
+    """Indices of a frame's people whose numbers, from 0, are ``listed``; with ``leave_out``, of the others."""
+    return [k for k, number in enumerate(numbers(frame)) if (number in listed) != leave_out]
 
 
 def check_numbers(wanted: Iterable[int], batch: People | Mattes) -> None:

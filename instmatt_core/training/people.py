@@ -182,6 +182,7 @@ class PeopleTask(Task):
         for index in range(6):
             image = as_image(composer[index].image)
             masks, scores = look(image, MOST_PEOPLE)
-            masks = resize(masks[scores >= SHOWN_FROM], (384, 384))
-            views.append(overlay(image, InstanceMattes(masks, mask_boxes(masks), scores[scores >= SHOWN_FROM])))
+            shown = scores >= SHOWN_FROM
+            masks = resize(masks[shown], (384, 384))
+            views.append(overlay(image, InstanceMattes(masks, mask_boxes(masks), scores[shown])))
         return torch.cat([torch.cat(views[:3], 2), torch.cat(views[3:], 2)], 1)
