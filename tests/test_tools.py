@@ -12,9 +12,12 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import nn
 
 from instmatt_core.detect.people.network import EfficientNetLite2
+from instmatt_core.weights import read_safetensors
 from instmatt_core.weights.check import manifest
 
 TOOLS = Path(__file__).parent.parent / "tools"
@@ -52,6 +55,25 @@ def test_convolutions(load: Load) -> None:
     model = nn.ModuleDict({"last": nn.Conv2d(4, 2, 1), "first": nn.Conv2d(3, 4, 1)})
     model.forward = lambda x: model["last"](model["first"](x))  # type: ignore[method-assign]
     assert load("convolutions").in_order(model, 8) == ["first", "last"]
+
+
+def test_bundle_weights(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tool, file = load("bundle_weights"), tmp_path / "exported.safetensors"
+    kernels = [torch.randn(64, 64, 1, 1).half() for _ in range(2)]
+    for kernel, path in zip(kernels, (file, tmp_path / "other.safetensors"), strict=True):
+        save_file({"a.weight": kernel, "a.bias": kernel[0, :, 0, 0].clone()}, path, {"system": "people", "step": "3"})
+    monkeypatch.setattr(tool, "FOLDER", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["", str(file), "people", "--average", str(tmp_path / "other.safetensors"), "--share", "0.75"])
+    tool.main()
+    made = read_safetensors(tmp_path / "people.safetensors", "people")
+    wanted = 0.75 * kernels[0].float() + 0.25 * kernels[1].float()
+    torch.testing.assert_close(made["a.weight"], wanted, atol=0.02, rtol=0)
+    with safe_open(tmp_path / "people.safetensors", "pt") as made_file:
+        notes = made_file.metadata()
+    assert notes["step"] == "3"
+    assert notes["averaged"] == "0.75 of the weights of this run, the rest of other.safetensors"
+    with pytest.raises(SystemExit, match="not the same tensors: b"):
+        tool.mixed({}, {"b": torch.zeros(1)}, 0.5)
 
 
 def test_convert_blazepose(load: Load, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from instmatt_core.detect.blazepose.networks import PoseDetector, PoseLandmarks
-from instmatt_core.weights.bundled import pack
+from instmatt_core.weights.packed import pack
 
 SHA256 = {
     "pose_detection": "9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c",

@@ -22,7 +22,7 @@ from onnx import numpy_helper
 from safetensors.torch import save_file
 
 from instmatt_core.detect.yolox.network import YOLOXNano
-from instmatt_core.weights.bundled import pack
+from instmatt_core.weights.packed import pack
 
 SHA256 = "615e266100c341c28d62abe255f7a6d9d7e2b91c1b0b87fc24c5d9e53141a57b"
 CLASSES, PERSON = 80, 0

@@ -43,18 +43,20 @@ def load_weights(
 
 
 def read_safetensors(path: Path, system: str) -> dict[str, Tensor]:
-    """The tensors of a file, if it does not say that they are another system's.
+    """The tensors of a file, unpacked, if it does not say that they are another system's.
 
     Raises:
         WeightsError: the file cannot be read or is another system's.
     """
     from safetensors import SafetensorError, safe_open
 
+    from .packed import unpack
+
     try:
         with safe_open(path, framework="pt") as file:
             stated = (file.metadata() or {}).get("system", system)
             if stated != system:
                 raise WeightsError(f"{path}: weights of {stated}, not of {system}")
-            return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (it is no dict)
+            return unpack({key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118 (it is no dict)
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path}: not a safetensors file, or damaged ({error})") from error

@@ -129,8 +129,8 @@ _ENTRIES = (
         parameters=4_566_756,
         trained_on="scenes of Clothing Co-Parsing street photographs, machine-made portraits, drawn people and things; docs/people.md",
         figures="with yolox-nano and people-closer on 200 composed scenes of kept-aside people: RQ 94.7, recall 92.4%; docs/people.md",
-        size=9_158_632,
-        sha256="9768893c59c726c0badd5b02f4a92720b531d7eebfd1f0aa3b288850404a1ba7",
+        size=4_750_992,
+        sha256="69e9444745f6c5a8ba683f08b30491c0117f646d5f6b2596a5bb32c372da24b4",
     ),
     Weights(
         name="people-closer",
@@ -141,8 +141,8 @@ _ENTRIES = (
         parameters=4_566_996,
         trained_on="scenes of Clothing Co-Parsing street photographs, machine-made portraits, drawn people and things; docs/people.md",
         figures="see people; docs/people.md",
-        size=9_159_288,
-        sha256="0499d085825c69c0f34aa2907f445227ca46a793c8175c45a35a9eb09a0b351c",
+        size=4_751_640,
+        sha256="d77d80f9ef754963b217533c5a89a936c22d2943c58720fbd74de3bbef773203",
     ),
     Weights(
         name="instmatt-compact",

@@ -15,7 +15,6 @@ from instmatt_core.detect.blazepose import BlazePose
 from instmatt_core.detect.blazepose.crops import apply, paste, person_matrix, pyramid, sample, search_squares
 from instmatt_core.detect.blazepose.detector import Candidate, Person, average_alike, compete, merge_views
 from instmatt_core.image import read_image
-from instmatt_core.weights.bundled import load_bundled, pack
 
 
 @pytest.fixture(scope="module")
@@ -131,17 +130,3 @@ def test_fused_convolutions_equal_plain_ones(monkeypatch: pytest.MonkeyPatch, bl
 def test_competition_leaves_the_winner() -> None:
     result = compete(torch.tensor([[[0.9, 0.2]], [[0.8, 0.4]]]))
     torch.testing.assert_close(result, torch.tensor([[[0.9, 0.2]], [[0.1, 0.4]]]))
-
-
-def test_sparse_packing_round_trip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from safetensors.torch import save_file
-
-    import instmatt_core.weights.bundled as bundled
-
-    dense, sparse = torch.randn(4, 3).half().float(), torch.randn(5, 7).half().float()
-    sparse[torch.rand(5, 7) < 0.8] = 0
-    save_file(pack({"a.weight": dense, "b.weight": sparse}), tmp_path / "x.safetensors")
-    monkeypatch.setattr(bundled, "FOLDER", tmp_path)
-    state = load_bundled("x")
-    assert torch.equal(state["a.weight"], dense)
-    assert torch.equal(state["b.weight"], sparse)
