@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from ..errors import GuidanceError
-from ..guidance import BACKGROUND, FOREGROUND, UNKNOWN
+from ..guidance import BACKGROUND, FOREGROUND, UNKNOWN, tells_enough
 from ..instances import share
-from .closed_form import solve_or_keep, solve_trimaps
+from .closed_form import solve_or_keep, solve_trimap, solve_trimaps
 
 SURE = 0.05  # an alpha this close to 0 or 1 is taken to be meant as 0 or 1
 
@@ -46,6 +46,13 @@ def clean_edges(
         return share(kept)
     guides = torch.stack([soft_band(alpha, band) for alpha in kept]) if len(kept) else kept.clone()
     return solve_or_keep(image, guides, kept, solve, progress)
+
+
+def seconded(image: Tensor, alpha: Tensor, band: int) -> Tensor:
+    """Half of ``alpha (H, W)``, half of what closed form makes of its soft part and ``band`` px around it: a network's mistakes and those
+    of the colours of ``image (3, H, W)`` have little in common. A matte that leaves nothing sure stays as it is."""
+    guide = soft_band(alpha, band)
+    return (alpha + solve_trimap(image, guide)) / 2 if tells_enough(guide) else alpha
 
 
 def soft_band(alpha: Tensor, band: int) -> Tensor:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from instmatt_core.errors import GuidanceError
-from instmatt_core.matting.cleanup import clean_edges, soft_band, without_specks
+from instmatt_core.matting.cleanup import clean_edges, seconded, soft_band, without_specks
 
 
 @pytest.fixture
@@ -41,6 +41,21 @@ def test_the_band_holds_all_that_is_soft(disc: torch.Tensor) -> None:
     wide, wider = soft_band(disc, 1) == 0.5, soft_band(disc, 4) == 0.5
     assert (wide | ~soft).all()
     assert wider.sum() > wide.sum()
+
+
+def test_two_opinions_are_nearer_to_the_truth_than_one(disc: torch.Tensor) -> None:
+    torch.manual_seed(0)
+    image = disc * torch.tensor([0.9, 0.6, 0.2])[:, None, None] + (1 - disc) * torch.tensor([0.1, 0.2, 0.5])[:, None, None]
+    image = (image + 0.04 * torch.randn_like(image)).clamp(0, 1)
+    wavering = (disc + 0.3 * torch.randn_like(disc) * (disc * (1 - disc) > 0)).clamp(0, 1)
+    both = seconded(image, wavering, 2)
+    assert (both - disc).abs().mean() < 0.8 * (wavering - disc).abs().mean()
+    sure = (soft_band(wavering, 2) != 0.5) & ((disc == 0) | (disc == 1))
+    torch.testing.assert_close(both[sure], disc[sure])
+
+
+def test_a_matte_without_anything_sure_stays(disc: torch.Tensor) -> None:
+    assert torch.equal(seconded(torch.rand(3, 60, 60), disc / 2, 2), disc / 2)
 
 
 def test_zero_leaves_edges_and_people_share(disc: torch.Tensor) -> None:
