@@ -18,7 +18,7 @@ from torch import Tensor
 MOST_FILLED = 0.7  # share of non-zero values above which it does not pay to leave out zeros
 LEVELS = 127
 LARGE = 4096  # values of a kernel that is worth rounding
-PARTS = {"values": ("bits", "shape"), "levels": ("scale",)}  # what is stored beside what
+SPARSE, ROUNDED = ("values", "bits", "shape"), ("levels", "scale")  # the parts in which such kernels are stored
 
 
 def pack(state: Mapping[str, Tensor], *, rounded: bool = False) -> dict[str, Tensor]:
@@ -43,16 +43,19 @@ def pack(state: Mapping[str, Tensor], *, rounded: bool = False) -> dict[str, Ten
 
 def unpack(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The inverse of :func:`pack`: what was packed as float32, the rest as it is."""
-    state, beside = {}, {f"{key.rpartition('.')[0]}.{part}" for key in stored for part in PARTS.get(key.rpartition(".")[2], ())}
-    for key, value in stored.items():
-        stem, _, kind = key.rpartition(".")
-        if kind == "values" and f"{stem}.bits" in stored:
-            state[stem] = _filled(value, stored[f"{stem}.bits"], stored[f"{stem}.shape"])
-        elif kind == "levels" and f"{stem}.scale" in stored:
-            state[stem] = value.float() * stored[f"{stem}.scale"].float()[:, None, None, None]
-        elif key not in beside:
-            state[key] = value
+    state = dict(stored)
+    for stem in _stems(stored, SPARSE):
+        state[stem] = _filled(*(state.pop(f"{stem}.{part}") for part in SPARSE))
+    for stem in _stems(stored, ROUNDED):
+        levels, scale = (state.pop(f"{stem}.{part}").float() for part in ROUNDED)
+        state[stem] = levels * scale[:, None, None, None]
     return state
+
+
+def _stems(stored: Mapping[str, Tensor], parts: tuple[str, ...]) -> list[str]:
+    """Names of the tensors of which all ``parts`` are stored."""
+    stems = [key.rpartition(".")[0] for key in stored if key.endswith(f".{parts[0]}")]
+    return [stem for stem in stems if all(f"{stem}.{part}" in stored for part in parts)]
 
 
 def _filled(values: Tensor, bits: Tensor, shape: Tensor) -> Tensor:

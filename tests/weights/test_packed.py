@@ -42,6 +42,7 @@ def test_rounded_kernels_are_half_a_step_off_at_most() -> None:
 
 def test_tensors_that_are_called_like_parts_are_left_alone() -> None:
     state = {"norm.scale": torch.ones(3), "table.values": torch.ones(2), "values": torch.zeros(1), "levels": torch.ones(1)}
+    state |= {"table.shape": torch.tensor([2]), "b.bits": torch.ones(1), "b.shape": torch.ones(1), "c.levels": torch.ones(1)}
     assert {key: value.tolist() for key, value in unpack(state).items()} == {key: value.tolist() for key, value in state.items()}
 
 

@@ -128,13 +128,14 @@ class InstMatt:
         for k, box in enumerate(mask_boxes(instances.masks)):
             rows, columns = around(box, instances.size, SURROUNDINGS, LEAST_SURROUNDINGS)
             picture = image[:, rows, columns]
-            working = fit((picture.shape[1], picture.shape[2]), side)
+            size = (picture.shape[1], picture.shape[2])
+            working = fit(size, side)
             small = resize(picture, working)
             masks = sharpen(replace(instances, masks=resize(instances.masks[:, rows, columns], working))).masks
             if masks[k].any():
                 guide = tri_masks_of(torch.stack((masks[k], masks.sum(0) - masks[k])))[:1]
                 matte = seconded(small, settled(self._matte(small, guide, lambda done: None)[0]), BAND)
-                if working != (picture.shape[1], picture.shape[2]):
+                if working != size:
                     matte = carry(picture, small, matte, CARRY_RADIUS)
                 alphas[k, rows, columns] = without_specks(matte, SPECK, instances.masks[k, rows, columns])
             progress((k + 1) / len(instances))
