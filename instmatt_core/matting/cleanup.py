@@ -15,6 +15,7 @@ from ..instances import share
 from .closed_form import solve_or_keep, solve_trimap, solve_trimaps
 
 SURE = 0.05  # an alpha this close to 0 or 1 is taken to be meant as 0 or 1
+OPAQUE = 0.6  # mean alpha of what can be a part of the body
 
 
 def clean_edges(
@@ -48,11 +49,12 @@ def clean_edges(
     return solve_or_keep(image, guides, kept, solve, progress)
 
 
-def seconded(image: Tensor, alpha: Tensor, band: int) -> Tensor:
-    """Half of ``alpha (H, W)``, half of what closed form makes of its soft part and ``band`` px around it: a network's mistakes and those
-    of the colours of ``image (3, H, W)`` have little in common. A matte that leaves nothing sure stays as it is."""
+def seconded(image: Tensor, alpha: Tensor, band: int, part: float) -> Tensor:
+    """``alpha (H, W)``, averaged with what closed form makes of its soft part and ``band`` px around it, which has ``part`` of the say:
+    a network's mistakes and those of the colours of ``image (3, H, W)`` have little in common. A matte that leaves nothing sure stays
+    as it is."""
     guide = soft_band(alpha, band)
-    return (alpha + solve_trimap(image, guide)) / 2 if tells_enough(guide) else alpha
+    return (1 - part) * alpha + part * solve_trimap(image, guide) if tells_enough(guide) else alpha
 
 
 def soft_band(alpha: Tensor, band: int) -> Tensor:
@@ -72,3 +74,17 @@ def without_specks(alpha: Tensor, speck: float, mask: Tensor | None = None) -> T
         keep[np.unique(labels[mask.numpy() > 0.5])] = True
     keep[0] = True  # what is too faint to be a piece stays as it is
     return alpha * torch.from_numpy(keep[labels].astype(np.float32))
+
+
+def without_haze(alpha: Tensor, mask: Tensor, reach: float) -> Tensor:
+    """``alpha (H, W)`` without what is faint far from ``mask (H, W)``: a limb that the mask lacks is opaque, and hair is near.
+
+    Faint are connected pieces beyond ``reach`` times the person's size, the square root of the mask's area, whose mean alpha is less
+    than :data:`OPAQUE`; they fade to nothing at twice that distance.
+    """
+    inside = (mask > 0.5).numpy()
+    distance = cv2.distanceTransform((~inside).astype(np.uint8), cv2.DIST_L2, 5) / max(1.0, reach * float(np.sqrt(inside.sum())))
+    _, labels = cv2.connectedComponents(((alpha > SURE).numpy() & (distance > 1)).astype(np.uint8), connectivity=8)
+    sums, counts = np.bincount(labels.ravel(), alpha.numpy().ravel()), np.bincount(labels.ravel())
+    faint = (sums < OPAQUE * counts)[labels]
+    return alpha * torch.from_numpy(np.where(faint, np.clip(2 - distance, 0, 1), 1).astype(np.float32))

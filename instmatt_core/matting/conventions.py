@@ -19,6 +19,12 @@ def normalise(images: Tensor) -> Tensor:
     return (images - mean) / deviation
 
 
+def denormalise(images: Tensor) -> Tensor:
+    """The inverse of :func:`normalise`."""
+    mean, deviation = (images.new_tensor(values)[:, None, None] for values in (MEAN, DEVIATION))
+    return images * deviation + mean
+
+
 def dtype_of(precision: str, compat: str) -> torch.dtype:
     """The number type that ``precision`` means.
 

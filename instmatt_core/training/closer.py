@@ -113,7 +113,6 @@ class CloserTask(PeopleTask):
         return Scenes(self.composer(stage.size), start, length, Prompts(stage.size, stage.views))
 
     def composer(self, size: int, kept_aside: bool = False) -> Composer:
-        """Scenes for views of ``size`` px."""
         return super().composer(round(SCENE * size / 32) * 32, kept_aside)
 
     def look(self, network: nn.Module, image: Tensor, batch: Batch) -> Sequence[Tensor]:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from ..compositing import overlay
-from ..data.synthesis import Composer, Scene
+from ..data.synthesis import Scene
 from ..image import as_image
 from ..matting.conventions import normalise
 from ..matting.e2e_him import E2EHIM
@@ -88,7 +88,7 @@ class E2EHIMTask(Task):
         return [{"params": part, "rate": rate} for part, rate in zip(parts, (self.recipe.rate, self.recipe.backbone_rate), strict=True)]
 
     def data(self, stage: Stage, start: int, length: int) -> Dataset[Batch]:
-        return Scenes(self._composer(stage.size, False), start, length, targets)
+        return Scenes(self.composer(stage.size), start, length, targets)
 
     def losses(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         logits, alphas, trimaps = (part.float() for part in network(normalise(batch["image"].float() / 255)))
@@ -105,20 +105,16 @@ class E2EHIMTask(Task):
 
     def sheet(self, state: State) -> Tensor:
         """What is found in six scenes of people kept aside."""
-        system, composer = self._system(state), self._composer(self.recipe.stages[-1].size, True)
+        system, composer = self._system(state), self.composer(self.recipe.stages[-1].size, kept_aside=True)
         views = [overlay(image, system(image)) for image in (as_image(composer[i].image) for i in range(6))]
         return torch.cat([torch.cat(views[:3], 2), torch.cat(views[3:], 2)], 1)
 
     def validate(self, state: State) -> dict[str, float]:
         """IMQ, by error."""
-        system, composer, score = self._system(state), self._composer(self.recipe.stages[-1].size, True), IMQ()
+        system, composer, score = self._system(state), self.composer(self.recipe.stages[-1].size, kept_aside=True), IMQ()
         for scene in (composer[number] for number in range(CHECKED)):
             score.update(system(as_image(scene.image)).alphas.numpy(), scene.alphas)
         return {f"imq_{name}": value for name, value in score.compute()[0.5].imq.items()}
 
     def _system(self, state: State) -> E2EHIM:
         return E2EHIM(state, backbone=self.backbone, device=device_of(state), refine=None)
-
-    def _composer(self, size: int, kept_aside: bool) -> Composer:
-        recipe = self.recipe
-        return Composer(self.folders, (size, size), recipe.seed, real=recipe.real, crowded=recipe.crowded, kept_aside=kept_aside)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from ..matting.instmatt.config import InstMattConfig
 from ..matting.instmatt.fusion import fuse
 from ..matting.instmatt.network import InstMattNetwork, activate
 from ..metrics import IMQ
+from ..weights.bundled import load_bundled
 from ..weights.check import load_strictly
 from .crops import SCENE, Crowd, Views, as_float
 from .losses import over_scales, refinement
@@ -55,16 +57,28 @@ class InstMattTask(Task):
             network = InstMattNetwork(InstMattConfig(**self.recipe.network))
         except TypeError as error:
             raise UsageError(f"the recipe's network makes no sense: {error}") from error
+        if network.config.semantics:
+            network.semantics.start(load_bundled("people_closer"))
+            network.semantics.pyramid.backbone.keep_first()
         if pretrained:
             from ..weights import read_safetensors
 
-            own = {f"refiner.{key}": value for key, value in network.refiner.state_dict().items()}
+            own = {key: value for key, value in network.state_dict().items() if key.startswith(("refiner.", "semantics."))}
             load_strictly(network, own | read_safetensors(pretrained, self.system), self.system)
         return network
 
+    def groups(self) -> list[dict[str, Any]]:
+        known = {id(p) for name, p in self.network.named_parameters() if ".pyramid.backbone." in name}
+        parts: tuple[list[nn.Parameter], list[nn.Parameter]] = ([], [])
+        for parameter in self.network.parameters():
+            if parameter.requires_grad:
+                parts[id(parameter) in known].append(parameter)
+        rates = (self.recipe.rate, self.recipe.backbone_rate)
+        return [{"params": part, "rate": rate} for part, rate in zip(parts, rates, strict=True) if part]
+
     def data(self, stage: Stage, start: int, length: int) -> Dataset[Batch]:
         prepare = Views(stage.size, stage.views, self.recipe.detected, self.recipe.detectors)
-        return Scenes(self.composer(stage.size, False), start, length, prepare, somebody=True)
+        return Scenes(self.composer(stage.size), start, length, prepare, somebody=True)
 
     def losses(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         views = {name: as_float(part.flatten(0, 1)) for name, part in batch.items()}
@@ -78,7 +92,7 @@ class InstMattTask(Task):
         """Six crops with people kept aside: each with its guide, what is made of it, and the truth."""
         size = self.recipe.stages[-1].size
         system = InstMatt(self.weights(state), device=device_of(state))
-        data = Scenes(self.composer(size, True), 0, 3, Views(size, 2), somebody=True)
+        data = Scenes(self.composer(size, kept_aside=True), 0, 3, Views(size, 2), somebody=True)
         strips = []
         for view in (data[i] for i in range(3)):
             for image, guide, true in zip(*(as_float(view[name]) for name in ("image", "guide", "true")), strict=True):
@@ -89,7 +103,7 @@ class InstMattTask(Task):
     def validate(self, state: State) -> dict[str, float]:
         """IMQ with spoiled masks, by error."""
         system, score = InstMatt(self.weights(state), device=device_of(state)), IMQ()
-        composer = self.composer(self.recipe.stages[-1].size, True)
+        composer = self.composer(self.recipe.stages[-1].size, kept_aside=True)
         for number in range(CHECKED):
             scene = inhabited(composer, number)
             masks = torch.from_numpy(spoil(scene.alphas, np.random.default_rng([composer.seed, number, 2]), leave_out=0)).float()
@@ -97,10 +111,8 @@ class InstMattTask(Task):
             score.update(system(image, InstanceMasks.from_masks(masks)).numpy(), scene.alphas)
         return {f"imq_{name}": value for name, value in score.compute()[0.5].imq.items()}
 
-    def composer(self, size: int, kept_aside: bool) -> Composer:
-        """Scenes for crops of ``size`` px."""
-        recipe = self.recipe
-        return Composer(self.folders, (SCENE * size,) * 2, recipe.seed, real=recipe.real, crowded=recipe.crowded, kept_aside=kept_aside)
+    def composer(self, size: int, kept_aside: bool = False) -> Composer:
+        return super().composer(SCENE * size, kept_aside)
 
 
 class Refinement(nn.Module):
@@ -146,7 +158,7 @@ class RefinerTask(InstMattTask):
         return Refinement(network)
 
     def data(self, stage: Stage, start: int, length: int) -> Dataset[Batch]:
-        return Scenes(self.composer(stage.size, False), start, length, Crowd(stage.size), somebody=True)
+        return Scenes(self.composer(stage.size), start, length, Crowd(stage.size), somebody=True)
 
     def losses(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         scenes = []

@@ -114,9 +114,7 @@ class PeopleTask(Task):
         self.network = PeopleNetwork(self.prompted)
         if pretrained:
             self.start(read_safetensors(pretrained, self.system))
-            frozen = (self.network.backbone.stem, *self.network.backbone.blocks[:4])  # edges and spots are the same everywhere
-            for part in frozen:
-                part.requires_grad_(False)
+            self.network.backbone.keep_first()
 
     def start(self, state: State) -> None:
         """Load weights of the whole network, less what exports leave out and what is new in the closer look, or of a backbone.
@@ -138,13 +136,6 @@ class PeopleTask(Task):
     def data(self, stage: Stage, start: int, length: int) -> Dataset[Batch]:
         """``length`` scenes from number ``start`` on."""
         return Scenes(self.composer(stage.size), start, length, targets)
-
-    def composer(self, size: int, kept_aside: bool = False) -> Composer:
-        """Scenes of ``size`` px."""
-        recipe, square = self.recipe, (size, size)
-        return Composer(
-            self.folders, square, recipe.seed, kept_aside=kept_aside, real=recipe.real, crowded=recipe.crowded, hard=recipe.hard
-        )
 
     def look(self, network: nn.Module, image: Tensor, batch: Batch) -> Sequence[Tensor]:
         """What the network says of ``image (B, 3, H, W)``."""

@@ -40,7 +40,7 @@ class Recipe:
         network: the settings of the network, for tasks that have any: those of
             :class:`instmatt_core.matting.instmatt.config.InstMattConfig`.
         precision: "float32", or "bfloat16" for the convolutions.
-        hard: share of scenes made to be difficult, for the people detector.
+        hard: share of scenes made to be difficult.
         detected: share of scenes in which InstMatt's first stage is guided by what ``detectors``, in turn by chance, find in them, not
             by spoiled masks.
     """

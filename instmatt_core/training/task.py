@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from ..data.synthesis import Composer
 from .recipe import Recipe, Stage
 
 Batch = dict[str, Tensor]
@@ -35,6 +36,13 @@ class Task:
 
     def __init__(self, recipe: Recipe, folders: Sequence[Path]):
         self.recipe, self.folders = recipe, folders
+
+    def composer(self, size: int, kept_aside: bool = False) -> Composer:
+        """The scenes behind views of ``size`` px; here, as large as these."""
+        recipe, square = self.recipe, (size, size)
+        return Composer(
+            self.folders, square, recipe.seed, kept_aside=kept_aside, real=recipe.real, crowded=recipe.crowded, hard=recipe.hard
+        )
 
     def groups(self) -> list[dict[str, Any]]:
         """The optimizer's groups of parameters, each with its peak ``rate``."""

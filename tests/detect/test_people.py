@@ -7,7 +7,7 @@ import torch
 
 from instmatt_core.detect.geometry import distinct, iou
 from instmatt_core.detect.people import parts
-from instmatt_core.detect.people.detector import People, Seen
+from instmatt_core.detect.people.detector import ALONE_SCORE, People, Seen
 from instmatt_core.detect.people.looks import SAME_SHARE, SURROUNDINGS, CloserLook, FirstLook, window
 from instmatt_core.detect.people.network import LAYERS, PeopleNetwork, draw_masks
 from instmatt_core.detect.people.parts import is_cut, is_small, spans
@@ -163,6 +163,19 @@ def test_a_sure_box_is_enough_where_the_first_look_drew_somebody_else(example: t
     masks, scores = detector.draw(example, Seen(found.boxes[:1], sky, torch.tensor([[0.6, box_score]])), lambda done: None)
     assert (iou(masks[0] > 0.5, found.masks[0] > 0.5) > 0.8) == drawn
     assert (float(scores[0]) > detector.min_score) == drawn
+
+
+@pytest.mark.parametrize(("side", "drawn"), [(15, True), (60, False)])
+def test_of_a_large_person_a_box_alone_has_to_be_surer(side: int, drawn: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    detector, mask = People(), torch.zeros(100, 100)
+    mask[10 : 10 + side, 10 : 10 + side] = 1
+    seen = Seen(torch.tensor([[10.0, 10, 10 + side, 10 + side]]), torch.zeros(1, 100, 100), torch.tensor([[0.0, 0.5]]))
+    monkeypatch.setattr(detector, "closer", lambda image, box: (mask, 0.5))
+    masks, scores = detector.draw(torch.zeros(3, 100, 100), seen, lambda done: None)
+    assert bool(masks.any()) == drawn
+    assert (float(scores[0]) > detector.min_score) == drawn
+    monkeypatch.setattr(detector, "closer", lambda image, box: (mask, 0.8))
+    assert float(detector.draw(torch.zeros(3, 100, 100), seen, lambda done: None)[1][0]) > detector.min_score + ALONE_SCORE
 
 
 def test_a_box_belongs_to_one_mask(monkeypatch: pytest.MonkeyPatch) -> None:

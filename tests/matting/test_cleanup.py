@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from instmatt_core.errors import GuidanceError
-from instmatt_core.matting.cleanup import clean_edges, seconded, soft_band, without_specks
+from instmatt_core.matting.cleanup import clean_edges, seconded, soft_band, without_haze, without_specks
 
 
 @pytest.fixture
@@ -48,14 +48,37 @@ def test_two_opinions_are_nearer_to_the_truth_than_one(disc: torch.Tensor) -> No
     image = disc * torch.tensor([0.9, 0.6, 0.2])[:, None, None] + (1 - disc) * torch.tensor([0.1, 0.2, 0.5])[:, None, None]
     image = (image + 0.04 * torch.randn_like(image)).clamp(0, 1)
     wavering = (disc + 0.3 * torch.randn_like(disc) * (disc * (1 - disc) > 0)).clamp(0, 1)
-    both = seconded(image, wavering, 2)
+    both = seconded(image, wavering, 2, 0.5)
     assert (both - disc).abs().mean() < 0.8 * (wavering - disc).abs().mean()
     sure = (soft_band(wavering, 2) != 0.5) & ((disc == 0) | (disc == 1))
     torch.testing.assert_close(both[sure], disc[sure])
 
 
+def test_closed_form_has_the_part_of_the_say_that_it_is_given(disc: torch.Tensor) -> None:
+    torch.manual_seed(0)
+    image = torch.rand(3, 60, 60)
+    none, half, all_of_it = (seconded(image, disc, 2, part) for part in (0.0, 0.5, 1.0))
+    assert torch.equal(none, disc)
+    assert (all_of_it - disc).abs().max() > 0.1
+    torch.testing.assert_close(half, (none + all_of_it) / 2)
+
+
+def test_what_is_faint_and_far_is_haze() -> None:
+    """A mask of size 40: up to 4 px from it all stays, up to 8 px haze fades, and what is opaque stays anywhere."""
+    mask = torch.zeros(60, 100)
+    mask[10:50, 10:50] = 1
+    alpha = mask.clone()
+    alpha[20:30, 50:70] = 0.3  # faint
+    alpha[35:45, 50:70] = 0.9  # an arm that the mask lacks
+    cleaned = without_haze(alpha, mask, 0.1)
+    torch.testing.assert_close(cleaned[:, :54], alpha[:, :54])
+    torch.testing.assert_close(cleaned[33:], alpha[33:])
+    assert 0 < cleaned[25, 55] < 0.3
+    assert not cleaned[20:30, 58:].any()
+
+
 def test_a_matte_without_anything_sure_stays(disc: torch.Tensor) -> None:
-    assert torch.equal(seconded(torch.rand(3, 60, 60), disc / 2, 2), disc / 2)
+    assert torch.equal(seconded(torch.rand(3, 60, 60), disc / 2, 2, 0.5), disc / 2)
 
 
 def test_zero_leaves_edges_and_people_share(disc: torch.Tensor) -> None:

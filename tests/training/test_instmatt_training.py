@@ -160,6 +160,25 @@ def test_a_refiner_of_nothing_is_refused(cutouts: Path) -> None:
         build_task(SECOND, [cutouts], None)
 
 
+def test_semantics_learn_on_from_a_network_without(stage_one: tuple[Path, list[float]], cutouts: Path, tmp_path: Path) -> None:
+    recipe = replace(FIRST, stages=(Stage(2, 64, 2),), network=NETWORK | {"semantics": True}, validate_every=0, sheet_every=100)
+    run = run_of(recipe, cutouts, tmp_path, stage_one[0])
+    task = run.task
+    assert isinstance(task, instmatt.InstMattTask)
+    fresh, known = task.groups()
+    assert (fresh["rate"], known["rate"]) == (recipe.rate, recipe.backbone_rate)
+    before = {name: value.clone() for name, value in run.network.state_dict().items()}
+    first = load_file(stage_one[0])
+    assert all(torch.equal(before[name], value.float()) for name, value in first.items() if value.is_floating_point())
+    run.train()
+    still = {name for name, p in run.network.named_parameters() if torch.equal(before[name], p)}
+    assert all(name.startswith(("refiner.", "semantics.pyramid.backbone.")) for name in still)
+    assert "semantics.pyramid.backbone.stem.0.weight" in still
+    assert "semantics.pyramid.backbone.blocks.20.project.0.weight" not in still
+    run.export(tmp_path / "out.safetensors", "none")
+    InstMatt({name: value.float() for name, value in load_file(tmp_path / "out.safetensors").items()})
+
+
 def test_a_network_that_makes_no_sense(cutouts: Path) -> None:
     with pytest.raises(UsageError, match="breadth"):
         build_task(replace(FIRST, network={"breadth": 3}), [cutouts], None)

@@ -22,6 +22,7 @@ SAME_MASK_IOU = 0.5  # IoU from which on both looks have drawn the same person
 PART_SHARE = 0.9  # share of the smaller mask's area above which, in the end, two masks are of one person
 LEAST_LEFT = 0.3  # of a mask when all masks have been made to share the picture; with less, it was somebody else's
 SURE_BOX = 0.4  # score of a box whose word is enough where the first look had no mask, or another one
+ALONE_SCORE = 0.1  # by which it has to be surer there, unless the person is small, whom the first look misses more easily
 FEW = 2  # people who are small; if there are so many, parts of the picture are looked at, too
 PART_SCORE = 0.04  # by which who is seen in a part has to be surer: there is less to go by
 
@@ -128,20 +129,19 @@ class People:
     def draw(self, image: Tensor, seen: Seen, progress: Callable[[float], None]) -> tuple[Tensor, Tensor]:
         """Masks ``(K, h, w)`` and scores ``(K,)`` after a closer look at everyone.
 
-        A score is the geometric mean of how sure the closer look is and, on average, what came before; 0 where the closer look draws
-        somebody else than the first look and the box are about.
+        A score is the geometric mean of how sure the closer look is and, on average, what came before; 0 where the closer
+        look draws somebody else than the first look and the box are about, or where only a box tells of somebody and that is not enough.
         """
         masks, scores = seen.masks.clone(), torch.zeros(len(seen.masks))
+        enough = self.min_score + ALONE_SCORE * ~is_small(seen.boxes, (image.shape[1], image.shape[2]))
         for i, (box, first) in enumerate(zip(seen.boxes, seen.masks, strict=True)):
             progress(i / len(masks))
             drawn, sure = self.closer(image, box)
+            certain = (sure * seen.scores[i].mean()).sqrt()
             if iou(first > 0.5, drawn > 0.5) > SAME_MASK_IOU:
-                masks[i] = FIRST_SHARE * first + (1 - FIRST_SHARE) * drawn
-            elif seen.scores[i, 1] >= SURE_BOX and overlaps(mask_boxes(drawn[None]), box[None]) > SAME_BOX_IOU:
-                masks[i] = drawn
-            else:
-                continue
-            scores[i] = (sure * seen.scores[i].mean()).sqrt()
+                masks[i], scores[i] = FIRST_SHARE * first + (1 - FIRST_SHARE) * drawn, certain
+            elif certain >= enough[i] and seen.scores[i, 1] >= SURE_BOX and overlaps(mask_boxes(drawn[None]), box[None]) > SAME_BOX_IOU:
+                masks[i], scores[i] = drawn, certain
         return masks, scores
 
 

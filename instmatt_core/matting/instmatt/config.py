@@ -22,6 +22,7 @@ class InstMattConfig:
         aspp: of each of the five views of the pyramid.
         head: inside the tri-matte heads.
         refiner: of each third of what ``split`` returns; ``merge`` is twice as wide. 0 for no refiner.
+        semantics: whether it has :class:`.semantics.Semantics`, which the authors' has not.
     """
 
     widths: tuple[int, ...] = (32, 64, 128, 256, 512)
@@ -30,6 +31,7 @@ class InstMattConfig:
     aspp: int = 256
     head: int = 32
     refiner: int = 16
+    semantics: bool = False
 
 
 AUTHORS = InstMattConfig()
@@ -54,6 +56,7 @@ def config_of(state: Mapping[str, Tensor]) -> InstMattConfig:
             width("aspp.aspp1.weight"),
             width("decoder.refine_OS1.0.weight"),
             width("refiner.split.weight") // 3 if any(key.startswith("refiner.") for key in state) else 0,
+            any(key.startswith("semantics.") for key in state),
         )
     except (KeyError, ValueError, IndexError):
         return AUTHORS

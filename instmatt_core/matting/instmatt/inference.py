@@ -46,6 +46,7 @@ class Generator(nn.Module):
         super().__init__()
         folded = fold(network)
         self.encoder, self.aspp, self.decoder = folded.encoder, folded.aspp, folded.decoder
+        self.semantics = folded.semantics if network.config.semantics else None
         encoder, decoder = self.encoder, self.decoder
         down = (encoder.conv3, encoder.layer1, encoder.layer2, encoder.layer3, encoder.layer_bottleneck, *encoder.shortcut[2:])
         for part in (*down, self.aspp, decoder.layer1, decoder.layer2, decoder.layer3):
@@ -67,11 +68,15 @@ class Generator(nn.Module):
             x2[strip.at(4).index] = self._down(_join(image, tri_mask, seen))[strip.within(seen).at(4).index]
         x3 = _encode(encoder.layer2, x2)
         x4 = _encode(encoder.layer3, x3)
-        deepest = self._pyramid(_encode(encoder.layer_bottleneck, x4))
-        at8 = _decode(decoder.layer1, deepest).add_(_branch(encoder.shortcut[4], x4))
-        at8 = _decode(decoder.layer2, at8).add_(_branch(encoder.shortcut[3], x3))
+        deepest = _encode(encoder.layer_bottleneck, x4)
+        branches = [_branch(encoder.shortcut[i], x) for i, x in ((3, x3), (4, x4))]
+        if self.semantics is not None:
+            for x, meant in zip((*branches, deepest), self.semantics(image[None], tri_mask[None]), strict=True):
+                x.add_(meant)
+        at8 = _decode(decoder.layer1, self._pyramid(deepest)).add_(branches[1])
+        at8 = _decode(decoder.layer2, at8).add_(branches[0])
         os8 = _head(decoder.refine_OS8, at8.float())
-        del x3, x4, deepest
+        del x3, x4, deepest, branches
         at4, os4 = _map(image, self.config.widths[1], size, 4), _map(image, 3, size, 4)
         for strip in strips(size, rows):
             seen = strip.grown(UP_HALO, size)

@@ -15,6 +15,7 @@ from .config import AUTHORS, InstMattConfig, config_of
 from .decoder import Decoder
 from .encoder import Encoder
 from .refiner import Refiner
+from .semantics import Semantics
 
 STRIDE = 32  # sides of the input must be multiples of it
 
@@ -41,10 +42,15 @@ class InstMattNetwork(nn.Module):
         self.decoder = Decoder(config)
         if config.refiner:
             self.refiner = Refiner(config)
+        if config.semantics:
+            self.semantics = Semantics(config)
 
     def forward(self, image: Tensor, tri_masks: Tensor) -> TriMatte:
         """Tri-mattes of pictures ``(B, 3, H, W)``, normalised, and tri-masks ``(B, 3, H, W)``; H and W multiples of 32."""
         deepest, shortcuts = self.encoder(torch.cat((image, tri_masks), 1))
+        if self.config.semantics:
+            *maps, at32 = self.semantics(image, tri_masks)
+            deepest, shortcuts = deepest + at32, shortcuts[:3] + [x + y for x, y in zip(shortcuts[3:], maps, strict=True)]
         os1, os4, os8, feature = self.decoder(self.aspp(deepest), shortcuts)
         return TriMatte(activate(os1), activate(enlarge(os4, 4)), activate(enlarge(os8, 8)), feature)
 

@@ -12,7 +12,7 @@ from ...errors import GuidanceError, UsageError
 from ...guidance import sharpen, tri_masks, tri_masks_of
 from ...image import fit, resize
 from ...instances import InstanceMasks, TriMasks, around, mask_boxes, share, take
-from ..cleanup import seconded, without_specks
+from ..cleanup import seconded, without_haze, without_specks
 from ..conventions import dtype_of, normalise
 from ..upsampling import carry
 from . import paper
@@ -33,7 +33,8 @@ AROUND = 24  # px round what the refiner may change where features are made; the
 CHANGED = 0.01  # an instance whose target moved further than this in a pass is refined again
 PASSES = {"default": 3, "paper": 2}
 CARRY_RADIUS = 3  # of the windows that carry mattes to full size
-BAND = 2  # px round the soft edge of a person matted apart in which closed form has a say, too
+BAND, CLOSED_FORM = 2, 0.65  # px round the soft edge of a person matted apart in which closed form has a say, too; and how much of it
+REACH = 0.1  # of a person's size: farther than this from the mask, what is faint is taken for haze
 SPECK = 0.01  # of a person matted apart: smaller pieces beside the mask, as a share of the largest piece, are taken for noise
 SURROUNDINGS, LEAST_SURROUNDINGS = 0.35, 48  # round a person matted apart: share of the box's longer side, and at least so many px
 
@@ -74,7 +75,7 @@ class InstMatt:
             bytes for each pixel it takes what it needs. The result is the same with any budget.
         max_side: in "paper", the long side in px to which the script shrinks larger pictures.
         working_side: in "default", matte each person apart, in a window round the mask, whose long side is shrunk to so many px if it is
-            longer; closed form has half a say in the edges, and the picture's colours carry the matte to full size. For weights without
+            longer; closed form has a say in the edges, and the picture's colours carry the matte to full size. For weights without
             a refiner. None mattes everyone in the whole picture as it is.
         precision: "float32", or "bfloat16" or "float16" for most of the first stage. "auto" is float32: with the others some percent of
             the undecided pixels move by more than two levels of 255.
@@ -134,7 +135,8 @@ class InstMatt:
             masks = sharpen(replace(instances, masks=resize(instances.masks[:, rows, columns], working))).masks
             if masks[k].any():
                 guide = tri_masks_of(torch.stack((masks[k], masks.sum(0) - masks[k])))[:1]
-                matte = seconded(small, settled(self._matte(small, guide, lambda done: None)[0]), BAND)
+                matte = settled(self._matte(small, guide, lambda done: None)[0])
+                matte = without_haze(seconded(small, matte, BAND, CLOSED_FORM), masks[k], REACH)
                 if working != size:
                     matte = carry(picture, small, matte, CARRY_RADIUS)
                 alphas[k, rows, columns] = without_specks(matte, SPECK, instances.masks[k, rows, columns])

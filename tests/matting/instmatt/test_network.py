@@ -9,18 +9,21 @@ import torch
 from instmatt_straightforward import straightforward
 from torch import Tensor
 
+from instmatt_core.detect.people.network import PeopleNetwork
 from instmatt_core.errors import UsageError
 from instmatt_core.guidance import sharpen, tri_masks
 from instmatt_core.image import fit, resize
 from instmatt_core.instances import InstanceMasks, TriMasks, share
-from instmatt_core.matting.cleanup import seconded, without_specks
+from instmatt_core.matting.cleanup import seconded, without_haze, without_specks
 from instmatt_core.matting.instmatt import InstMatt
 from instmatt_core.matting.instmatt.config import AUTHORS, InstMattConfig, config_of
-from instmatt_core.matting.instmatt.network import InstMattNetwork, build
+from instmatt_core.matting.instmatt.inference import Generator
+from instmatt_core.matting.instmatt.network import InstMattNetwork, activate, build, enlarge
 from instmatt_core.matting.instmatt.refinement import FastRefiner
 from instmatt_core.matting.instmatt.spectral import SpectralConv
 from instmatt_core.matting.instmatt.system import settled
 from instmatt_core.matting.upsampling import carry
+from instmatt_core.weights.bundled import load_bundled
 
 
 def test_every_parameter_learns() -> None:
@@ -71,10 +74,11 @@ def undecided(config: InstMattConfig) -> InstMattNetwork:
 
 def test_weights_tell_the_size(state: dict[str, Tensor]) -> None:
     assert config_of(state) == AUTHORS
-    for config in (SMALL, replace(SMALL, refiner=0)):
+    for config in (SMALL, replace(SMALL, refiner=0), replace(SMALL, refiner=0, semantics=True)):
         network = build(undecided(config).state_dict())
         assert network.config == config
         assert hasattr(network, "refiner") == bool(config.refiner)
+        assert hasattr(network, "semantics") == config.semantics
     assert config_of({"something": torch.zeros(1)}) == AUTHORS
 
 
@@ -83,6 +87,34 @@ def test_a_compact_network_ships_as_it_was_written_down(picture: Tensor, two: In
     shipped = InstMatt(network.state_dict(), memory_mb=1)(picture, two)  # in strips
     torch.testing.assert_close(shipped, straightforward(network, picture, two), atol=2e-4, rtol=0)
     assert ((shipped > 0.05) & (shipped < 0.95)).any()
+
+
+def test_semantics_begin_with_the_closer_look_and_change_nothing_at_first() -> None:
+    closer, network = load_bundled("people_closer"), undecided(replace(SMALL, refiner=0, semantics=True))
+    network.semantics.start(closer)
+    image, tri_masks = torch.randn(1, 3, 96, 160), torch.rand(1, 3, 96, 160)
+    pyramid = network.semantics.pyramid
+    with torch.no_grad():
+        assert not any(part.any() for part in network.semantics(image, tri_masks))
+        seen, box = torch.rand(1, 3, 64, 96), torch.rand(1, 1, 16, 24)
+        look = PeopleNetwork(prompted=True).eval()
+        look.load_state_dict(closer)
+        torch.testing.assert_close(look.features(pyramid(seen, torch.cat((box, 0.3 * box), 1))[0]), look(seen, box)[2])
+
+
+@pytest.mark.parametrize("size", [(96, 160), (128, 64)])
+def test_semantics_ship_as_they_were_written_down(size: tuple[int, int]) -> None:
+    """The inference copy in strips is the network, whatever the multiples of 32."""
+    network = undecided(replace(SMALL, refiner=0, semantics=True))
+    for conv in network.semantics.into:
+        torch.nn.init.normal_(conv.weight, std=0.1)
+    image, tri_mask = torch.randn(3, *size), torch.rand(3, *size)
+    with torch.inference_mode():
+        made, coarse = network(image[None], tri_mask[None]), Generator(network).coarse(image, tri_mask, 64)
+        torch.testing.assert_close(activate(enlarge(coarse.os8, 8)), made.os8, atol=1e-4, rtol=0)
+        torch.testing.assert_close(activate(enlarge(coarse.os4, 4)), made.os4, atol=1e-4, rtol=0)
+        network.config = replace(network.config, semantics=False)
+        assert (network(image[None], tri_mask[None]).os8 - made.os8).abs().max() > 1e-3
 
 
 def test_without_a_refiner_the_first_stage_is_the_result(picture: Tensor, two: InstanceMasks) -> None:
@@ -114,7 +146,7 @@ def test_with_a_working_side_each_person_is_matted_apart() -> None:
         small, guides = resize(part, size), tri_masks(sharpen(InstanceMasks.from_masks(resize(seen, size)))).tri
         order = [i for i in range(3) if seen[i].any()]  # from_masks: left to right, nobody empty
         matte = settled(InstMatt(state).tri_matte(small, TriMasks(guides)).targets[order.index(k)])
-        matte = seconded(small, matte, 2)
+        matte = without_haze(seconded(small, matte, 2, 0.65), guides[order.index(k), 0], 0.1)
         assert (size != part.shape[1:]) == (k < 2)
         if k < 2:
             matte = carry(part, small, matte, 3)
