@@ -16,7 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from instmatt_core.detect.people.network import EfficientNetLite2
+from instmatt_core.pyramid import EfficientNetLite2
 from instmatt_core.weights import read_safetensors
 from instmatt_core.weights.check import manifest
 

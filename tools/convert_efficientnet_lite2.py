@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from instmatt_core.detect.people.network import EfficientNetLite2
+from instmatt_core.pyramid import EfficientNetLite2
 
 SHA256_START = "9656183e"
 EPSILON = 1e-3
