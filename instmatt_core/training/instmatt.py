@@ -30,6 +30,7 @@ from .spoil import spoil
 from .task import Batch, State, Task, device_of
 
 PASSES = 3  # of the refiner, each from what the one before has made
+BACKBONE = "semantics.pyramid.backbone."
 CHECKED = 12  # scenes of people kept aside
 
 
@@ -63,18 +64,18 @@ class InstMattTask(Task):
         if pretrained:
             from ..weights import read_safetensors
 
-            own = {key: value for key, value in network.state_dict().items() if key.startswith(("refiner.", "semantics."))}
-            load_strictly(network, own | read_safetensors(pretrained, self.system), self.system)
+            state = read_safetensors(pretrained, self.system)
+            fresh = [part for part in ("refiner.", "semantics.") if not any(key.startswith(part) for key in state)]
+            own = {key: value for key, value in network.state_dict().items() if key.startswith(tuple(fresh))}
+            load_strictly(network, own | state, self.system)
         return network
 
     def groups(self) -> list[dict[str, Any]]:
-        known = {id(p) for name, p in self.network.named_parameters() if ".pyramid.backbone." in name}
-        parts: tuple[list[nn.Parameter], list[nn.Parameter]] = ([], [])
-        for parameter in self.network.parameters():
-            if parameter.requires_grad:
-                parts[id(parameter) in known].append(parameter)
-        rates = (self.recipe.rate, self.recipe.backbone_rate)
-        return [{"params": part, "rate": rate} for part, rate in zip(parts, rates, strict=True) if part]
+        named = [(name, parameter) for name, parameter in self.network.named_parameters() if parameter.requires_grad]
+        fresh = [parameter for name, parameter in named if BACKBONE not in name]
+        pretrained = [parameter for name, parameter in named if BACKBONE in name]
+        groups = [{"params": fresh, "rate": self.recipe.rate}, {"params": pretrained, "rate": self.recipe.backbone_rate}]
+        return [group for group in groups if group["params"]]
 
     def data(self, stage: Stage, start: int, length: int) -> Dataset[Batch]:
         prepare = Views(stage.size, stage.views, self.recipe.detected, self.recipe.detectors)

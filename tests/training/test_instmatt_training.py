@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from instmatt_core.data.synthesis import Composer, Scene
 from instmatt_core.errors import UsageError, WeightsError
@@ -176,7 +176,11 @@ def test_semantics_learn_on_from_a_network_without(stage_one: tuple[Path, list[f
     assert "semantics.pyramid.backbone.stem.0.weight" in still
     assert "semantics.pyramid.backbone.blocks.20.project.0.weight" not in still
     run.export(tmp_path / "out.safetensors", "none")
-    InstMatt({name: value.float() for name, value in load_file(tmp_path / "out.safetensors").items()})
+    state = load_file(tmp_path / "out.safetensors")
+    InstMatt({name: value.float() for name, value in state.items()})
+    save_file({name: value for name, value in state.items() if name != "semantics.into.0.bias"}, tmp_path / "half.safetensors")
+    with pytest.raises(WeightsError, match=r"semantics\.into\.0\.bias"):
+        build_task(recipe, [cutouts], tmp_path / "half.safetensors")
 
 
 def test_a_network_that_makes_no_sense(cutouts: Path) -> None:

@@ -20,7 +20,8 @@ MULTIPLE = 32  # of the sides of what the pyramid sees
 class Semantics(nn.Module):
     """The pyramid of the detector's closer look, told by the tri-mask who is meant.
 
-    Its maps are added to what the encoder gives the decoder at /8, /16 and /32; as zeros at first.
+    Its maps are added to what the encoder gives the decoder at /8, /16 and /32; as zeros at first. It sees the whole picture at once,
+    whatever memory the strips may take.
     """
 
     def __init__(self, config: InstMattConfig) -> None:
