@@ -68,15 +68,12 @@ class Generator(nn.Module):
             x2[strip.at(4).index] = self._down(_join(image, tri_mask, seen))[strip.within(seen).at(4).index]
         x3 = _encode(encoder.layer2, x2)
         x4 = _encode(encoder.layer3, x3)
-        deepest = _encode(encoder.layer_bottleneck, x4)
-        branches = [_branch(encoder.shortcut[i], x) for i, x in ((3, x3), (4, x4))]
-        if self.semantics is not None:
-            for x, meant in zip((*branches, deepest), self.semantics(image[None], tri_mask[None]), strict=True):
-                x.add_(meant)
-        at8 = _decode(decoder.layer1, self._pyramid(deepest)).add_(branches[1])
-        at8 = _decode(decoder.layer2, at8).add_(branches[0])
+        meant = None if self.semantics is None else self.semantics(image[None], tri_mask[None])
+        deepest = self._pyramid(_sum(_encode(encoder.layer_bottleneck, x4), meant, 2))
+        at8 = _sum(_decode(decoder.layer1, deepest).add_(_branch(encoder.shortcut[4], x4)), meant, 1)
+        at8 = _sum(_decode(decoder.layer2, at8).add_(_branch(encoder.shortcut[3], x3)), meant, 0)
         os8 = _head(decoder.refine_OS8, at8.float())
-        del x3, x4, deepest, branches
+        del x3, x4, deepest, meant
         at4, os4 = _map(image, self.config.widths[1], size, 4), _map(image, 3, size, 4)
         for strip in strips(size, rows):
             seen = strip.grown(UP_HALO, size)
@@ -118,6 +115,11 @@ def _map(like: Tensor, channels: int, size: tuple[int, int], scale: int, dtype: 
     """An empty map at 1/scale, channels last."""
     shape = (1, channels, size[0] // scale, size[1] // scale)
     return torch.empty(shape, dtype=dtype, device=like.device, memory_format=torch.channels_last)
+
+
+def _sum(x: Tensor, maps: list[Tensor] | None, index: int) -> Tensor:
+    """``x`` plus one of the maps, if there are any, in place."""
+    return x if maps is None else x.add_(maps[index])
 
 
 def _join(image: Tensor, tri_mask: Tensor, area: Area) -> Tensor:
