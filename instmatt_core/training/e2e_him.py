@@ -68,6 +68,7 @@ class E2EHIMTask(Task):
     """
 
     system = "e2e-him"
+    pretrained_parts = ("trans.",)
     network: E2EHIMNetwork
 
     def __init__(self, recipe: Recipe, folders: Sequence[Path], pretrained: Path | None):
@@ -80,12 +81,6 @@ class E2EHIMTask(Task):
                 load_strictly(self.network, state, self.system)
             else:
                 load_imagenet(self.network.perception.trans, state)
-
-    def groups(self) -> list[dict]:
-        """The backbone may learn at a rate of its own."""
-        known = {id(p) for p in self.network.perception.trans.parameters()}
-        parts = [[p for p in self.network.parameters() if (id(p) in known) == inside] for inside in (False, True)]
-        return [{"params": part, "rate": rate} for part, rate in zip(parts, (self.recipe.rate, self.recipe.backbone_rate), strict=True)]
 
     def data(self, stage: Stage, start: int, length: int) -> Dataset[Batch]:
         return Scenes(self.composer(stage.size), start, length, targets)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -30,7 +29,6 @@ from .spoil import spoil
 from .task import Batch, State, Task, device_of
 
 PASSES = 3  # of the refiner, each from what the one before has made
-BACKBONE = "semantics.pyramid.backbone."
 CHECKED = 12  # scenes of people kept aside
 
 
@@ -42,6 +40,7 @@ class InstMattTask(Task):
     """
 
     system = "instmatt"
+    pretrained_parts = ("semantics.pyramid.backbone.",)
 
     def __init__(self, recipe: Recipe, folders: Sequence[Path], pretrained: Path | None):
         super().__init__(recipe, folders)
@@ -69,13 +68,6 @@ class InstMattTask(Task):
             own = {key: value for key, value in network.state_dict().items() if key.startswith(tuple(fresh))}
             load_strictly(network, own | state, self.system)
         return network
-
-    def groups(self) -> list[dict[str, Any]]:
-        named = [(name, parameter) for name, parameter in self.network.named_parameters() if parameter.requires_grad]
-        fresh = [parameter for name, parameter in named if BACKBONE not in name]
-        pretrained = [parameter for name, parameter in named if BACKBONE in name]
-        groups = [{"params": fresh, "rate": self.recipe.rate}, {"params": pretrained, "rate": self.recipe.backbone_rate}]
-        return [group for group in groups if group["params"]]
 
     def data(self, stage: Stage, start: int, length: int) -> Dataset[Batch]:
         prepare = Views(stage.size, stage.views, self.recipe.detected, self.recipe.detectors)

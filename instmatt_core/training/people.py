@@ -107,6 +107,7 @@ class PeopleTask(Task):
 
     system = "people"
     prompted = False
+    pretrained_parts = ("backbone.",)
     network: PeopleNetwork
 
     def __init__(self, recipe: Recipe, folders: Sequence[Path], pretrained: Path | None):
@@ -125,13 +126,6 @@ class PeopleTask(Task):
         module = self.network if "centre.bias" in state else self.network.backbone
         own = {name: value for name, value in module.state_dict().items() if name.startswith("prompt.") or name.endswith(COUNTER)}
         load_strictly(module, own | dict(state), self.system)
-
-    def groups(self) -> list[dict]:
-        """The optimizer's groups of parameters, each with its peak ``rate``."""
-        pretrained = [p for p in self.network.backbone.parameters() if p.requires_grad]
-        known = {id(p) for p in self.network.backbone.parameters()}
-        fresh = [p for p in self.network.parameters() if id(p) not in known]
-        return [{"params": fresh, "rate": self.recipe.rate}, {"params": pretrained, "rate": self.recipe.backbone_rate}]
 
     def data(self, stage: Stage, start: int, length: int) -> Dataset[Batch]:
         """``length`` scenes from number ``start`` on."""

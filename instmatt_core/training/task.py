@@ -37,6 +37,8 @@ class Task:
     def __init__(self, recipe: Recipe, folders: Sequence[Path]):
         self.recipe, self.folders = recipe, folders
 
+    pretrained_parts: tuple[str, ...] = ()  # how the names of parameters begin that learn at the recipe's ``backbone_rate``
+
     def composer(self, size: int, kept_aside: bool = False) -> Composer:
         """The scenes behind views of ``size`` px; here, as large as these."""
         recipe, square = self.recipe, (size, size)
@@ -46,7 +48,10 @@ class Task:
 
     def groups(self) -> list[dict[str, Any]]:
         """The optimizer's groups of parameters, each with its peak ``rate``."""
-        return [{"params": [p for p in self.network.parameters() if p.requires_grad], "rate": self.recipe.rate}]
+        named = [(name, parameter) for name, parameter in self.network.named_parameters() if parameter.requires_grad]
+        parts = [[p for name, p in named if name.startswith(self.pretrained_parts) == known] for known in (False, True)]
+        rates = (self.recipe.rate, self.recipe.backbone_rate)
+        return [{"params": part, "rate": rate} for part, rate in zip(parts, rates, strict=True) if part]
 
     def data(self, stage: Stage, start: int, length: int) -> Dataset[Batch]:
         """``length`` items from number ``start`` on: the same number is always the same item."""

@@ -103,6 +103,15 @@ def test_without_people_every_loss_is_finite() -> None:
     assert all(value == 0 for value in losses.in_band(nothing, nothing, nothing.bool()).values())
 
 
+def test_the_backbone_learns_at_a_rate_of_its_own(cutouts: Path) -> None:
+    task = build_task(TINY, [cutouts], None)
+    fresh, backbone = task.groups()
+    assert (fresh["rate"], backbone["rate"]) == (TINY.rate, TINY.backbone_rate)
+    known = {id(p) for p in task.network.perception.trans.parameters()}
+    assert {id(p) for p in backbone["params"]} == known
+    assert len(fresh["params"]) + len(known) == len(list(task.network.parameters()))
+
+
 def test_it_learns(cutouts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     run, totals = Run(build_task(TINY, [cutouts], None), TINY, tmp_path, workers=0), []

@@ -42,7 +42,8 @@ class Semantics(nn.Module):
 
     def start(self, closer: Mapping[str, Tensor]) -> None:
         """Begin with the weights of the closer look, whose one prompt becomes the target."""
-        state = {key: closer.get(key, value) for key, value in self.pyramid.state_dict().items()}
+        own = self.pyramid.state_dict()
+        state = {key: value for key, value in closer.items() if key in own}
         state["prompt.weight"] = torch.cat((closer["prompt.weight"], torch.zeros_like(closer["prompt.weight"])), 1)
         self.pyramid.load_state_dict(state)
 
