@@ -266,6 +266,15 @@ def around(box: Tensor, size: tuple[int, int], share: float, least: float = 0) -
     return rows, columns
 
 
+def square_around(box: Tensor, size: tuple[int, ...], share: float, least: int = 16) -> tuple[slice, slice]:
+    """As :func:`around`, but a square of at least ``least`` px, moved into the picture, and cut only where it is larger than that."""
+    side = max(least, round((1 + 2 * share) * float((box[2:] - box[:2]).max())))
+    corners = ((box[:2] + box[2:] - side) / 2).round().int().tolist()
+    starts = [min(max(0, corner), max(0, n - side)) for corner, n in zip(corners, size[::-1], strict=True)]
+    columns, rows = (slice(start, min(start + side, n)) for start, n in zip(starts, size[::-1], strict=True))
+    return rows, columns
+
+
 def window_around(inside: np.ndarray | Tensor, margin: float, size: tuple[int, int]) -> tuple[slice, slice]:
     """Rows and columns of everything ``inside`` (bool ``(H, W)``, not empty) and of ``margin`` px round it, within ``size``."""
     inside = np.asarray(inside)

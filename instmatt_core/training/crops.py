@@ -11,6 +11,8 @@ from numpy.random import Generator
 from torch import Tensor
 
 from ..data.synthesis import Scene
+from ..instances import mask_boxes, square_around
+from ..matting.instmatt.system import SURROUNDINGS
 from .detected import Detected
 from .spoil import spoil
 from .task import Batch
@@ -25,12 +27,13 @@ Window = tuple[slice, slice]
 class Views:
     """Makes of a scene ``count`` crops of ``size`` px, each with one target; see :func:`view`, stacked to ``(count, ...)``.
 
-    Each is round somebody else, as long as there are more. A share ``detected`` of scenes shows the people whom one of ``detectors``
-    finds, with its masks; the others everybody, with spoiled ones.
+    Each is round somebody else, as long as there are more: a share ``whole`` shows all of the person, shrunk if need be, the others
+    what is near an outline. A share ``detected`` of scenes shows the people whom one of ``detectors`` finds, with its masks; the others
+    everybody, with spoiled ones.
     """
 
-    def __init__(self, size: int, count: int, detected: float = 0.0, detectors: Sequence[str] = ("people",)):
-        self.size, self.count, self.share = size, count, detected
+    def __init__(self, size: int, count: int, detected: float = 0.0, detectors: Sequence[str] = ("people",), whole: float = 0.0):
+        self.size, self.count, self.share, self.whole = size, count, detected, whole
         self.find = Detected(detectors) if detected else None
 
     def __call__(self, scene: Scene, rng: Generator) -> Batch:
@@ -45,9 +48,12 @@ class Views:
         for i in range(self.count):
             order = first(int(chosen[i % len(chosen)]), len(scene.alphas))
             alphas = scene.alphas[order]
-            window = near_outline(alphas[0], self.size, rng)
             masks = spoil(alphas, rng) if found is None else found[order]
-            views.append(view(scene.image, alphas, masks, window))
+            if rng.random() < self.whole:
+                window = whole_person(masks[0] if masks[0].any() else alphas[0] > 127, self.size, rng)
+            else:
+                window = near_outline(alphas[0], self.size, rng)
+            views.append(view(scene.image, alphas, masks, window, self.size))
         return {name: torch.stack([v[name] for v in views]) for name in views[0]}
 
 
@@ -62,7 +68,8 @@ class Crowd:
         visible = (scene.alphas[:, window[0], window[1]] > 127).mean((1, 2)) > LEAST_VISIBLE
         alphas = scene.alphas[visible if visible.any() else slice(1)][:MOST_PEOPLE]
         masks = spoil(alphas, rng, leave_out=0)
-        views = [view(scene.image, alphas[order], masks[order], window) for order in (first(k, len(alphas)) for k in range(len(alphas)))]
+        orders = [first(k, len(alphas)) for k in range(len(alphas))]
+        views = [view(scene.image, alphas[order], masks[order], window, self.size) for order in orders]
         filled = views + views[-1:] * (MOST_PEOPLE - len(views))
         return {name: torch.stack([v[name] for v in filled]) for name in filled[0]} | {"count": torch.tensor(len(views))}
 
@@ -72,8 +79,8 @@ def first(target: int, count: int) -> np.ndarray:
     return np.r_[target, np.delete(np.arange(count), target)]
 
 
-def view(image: np.ndarray, alphas: np.ndarray, masks: np.ndarray, window: Window) -> Batch:
-    """A window of a scene as one person's network sees it, all uint8.
+def view(image: np.ndarray, alphas: np.ndarray, masks: np.ndarray, window: Window, size: int) -> Batch:
+    """A square window of a scene as one person's network sees it, shrunk to ``size`` px where it is larger; all uint8.
 
     Args:
         image: ``(H, W, 3)`` uint8.
@@ -83,9 +90,9 @@ def view(image: np.ndarray, alphas: np.ndarray, masks: np.ndarray, window: Windo
         ``image (3, S, S)``; ``guide (3, S, S)``, the tri-mask; ``true (3, S, S)``, the tri-matte; ``colours (3, 3, S, S)`` of target,
         reference and background.
     """
-    seen = image[window]
-    true = tri(alphas[:, window[0], window[1]])
-    guide = tri(masks[:, window[0], window[1]] * np.uint8(255))
+    seen = shrunk(image[window], size)
+    true = tri(np.stack([shrunk(alpha[window], size) for alpha in alphas]))
+    guide = tri(np.stack([(shrunk(mask[window] * np.uint8(255), size) > 127) * np.uint8(255) for mask in masks]))
     parts = {"image": seen.transpose(2, 0, 1), "guide": guide, "true": true, "colours": colours(seen, true)}
     return {name: torch.from_numpy(np.ascontiguousarray(part)) for name, part in parts.items()}
 
@@ -98,6 +105,18 @@ def near_outline(alpha: np.ndarray, size: int, rng: Generator) -> Window:
     y, x = (int(v + rng.integers(-size // 3, size // 3 + 1) - size // 2) for v in (y, x))
     y, x = (min(max(v, 0), side - size) for v, side in zip((y, x), alpha.shape, strict=True))
     return slice(y, y + size), slice(x, x + size)
+
+
+def whole_person(mask: np.ndarray, size: int, rng: Generator) -> Window:
+    """A square window of at least ``size`` px round all of ``mask (H, W)`` bool, about as wide as the one in which a person is matted
+    apart."""
+    box = mask_boxes(torch.from_numpy(mask)[None].float())[0]
+    return square_around(box, mask.shape, SURROUNDINGS * rng.uniform(0.7, 1.3), size)
+
+
+def shrunk(part: np.ndarray, size: int) -> np.ndarray:
+    """A square picture or matte, ``size`` px wide if it was wider."""
+    return cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA) if len(part) > size else part
 
 
 def tri(alphas: np.ndarray) -> np.ndarray:

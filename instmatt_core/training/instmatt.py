@@ -70,7 +70,7 @@ class InstMattTask(Task):
         return network
 
     def data(self, stage: Stage, start: int, length: int) -> Dataset[Batch]:
-        prepare = Views(stage.size, stage.views, self.recipe.detected, self.recipe.detectors)
+        prepare = Views(stage.size, stage.views, self.recipe.detected, self.recipe.detectors, self.recipe.whole)
         return Scenes(self.composer(stage.size), start, length, prepare, somebody=True)
 
     def losses(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:

@@ -43,6 +43,8 @@ class Recipe:
         hard: share of scenes made to be difficult.
         detected: share of scenes in which InstMatt's first stage is guided by what ``detectors``, in turn by chance, find in them, not
             by spoiled masks.
+        whole: share of the crops of InstMatt's first stage that show a whole person, as it sees them in use where everyone is matted
+            apart.
     """
 
     task: str
@@ -60,6 +62,7 @@ class Recipe:
     hard: float = 0.0
     detected: float = 0.0
     detectors: tuple[str, ...] = ("people",)
+    whole: float = 0.0
     seed: int = 0
     checkpoint_every: int = 100
     sheet_every: int = 500

@@ -8,10 +8,11 @@ import torch
 from instmatt_core.detect.geometry import distinct, iou
 from instmatt_core.detect.people import parts
 from instmatt_core.detect.people.detector import ALONE_SCORE, People, Seen
-from instmatt_core.detect.people.looks import SAME_SHARE, SURROUNDINGS, CloserLook, FirstLook, window
+from instmatt_core.detect.people.looks import SAME_SHARE, CloserLook, FirstLook
 from instmatt_core.detect.people.network import LAYERS, PeopleNetwork, draw_masks
 from instmatt_core.detect.people.parts import is_cut, is_small, spans
 from instmatt_core.image import resize
+from instmatt_core.instances import square_around
 
 
 def test_network_shapes() -> None:
@@ -122,11 +123,11 @@ def test_who_is_cut_off_by_a_part_is_a_piece() -> None:
 
 def test_the_closer_look_sees_a_square_in_the_picture() -> None:
     box = torch.tensor([40.0, 30, 60, 80])
-    side = round(50 * (1 + 2 * SURROUNDINGS))
-    rows, columns = window(box, (200, 300))
-    assert (rows, columns) == (slice(55 - side // 2, 55 + side // 2), slice(50 - side // 2, 50 + side // 2))
-    assert window(box, (60, 300))[0] == slice(0, 60)  # not as high as the square
-    rows, columns = window(torch.tensor([280.0, 150, 299, 199]), (200, 300))
+    rows, columns = square_around(box, (200, 300), 0.2)
+    assert (rows, columns) == (slice(55 - 35, 55 + 35), slice(50 - 35, 50 + 35))
+    assert square_around(box, (60, 300), 0.2)[0] == slice(0, 60)  # not as high as the square
+    assert square_around(box, (200, 300), 0.2, 90) == (slice(10, 100), slice(5, 95))
+    rows, columns = square_around(torch.tensor([280.0, 150, 299, 199]), (200, 300), 0.2)
     assert rows.stop == 200
     assert columns.stop == 300
     assert rows.stop - rows.start == columns.stop - columns.start

@@ -16,7 +16,7 @@ from instmatt_core.errors import UsageError, WeightsError
 from instmatt_core.instances import InstanceMasks
 from instmatt_core.matting.instmatt import InstMatt
 from instmatt_core.training import instmatt
-from instmatt_core.training.crops import MOST_PEOPLE, Crowd, Views, colours, first, near_outline, tri, view
+from instmatt_core.training.crops import MOST_PEOPLE, Crowd, Views, colours, first, near_outline, tri, view, whole_person
 from instmatt_core.training.loop import Run, build_task
 from instmatt_core.training.recipe import Recipe, Stage
 from instmatt_core.training.scenes import Scenes, inhabited
@@ -62,11 +62,22 @@ def test_a_view_is_a_window_of_the_scene_with_the_target_first() -> None:
     scene = scene_of((10, 10, 60, 30), (20, 30, 70, 60))
     window = (slice(8, 72), slice(4, 68))
     alphas = scene.alphas[first(1, 2)]
-    seen = view(scene.image, alphas, alphas > 127, window)
+    seen = view(scene.image, alphas, alphas > 127, window, 64)
     assert torch.equal(seen["image"].permute(1, 2, 0), torch.from_numpy(scene.image[window]))
     assert torch.equal(seen["true"][0], torch.from_numpy(scene.alphas[1][window]))
     assert torch.equal(seen["true"][1], torch.from_numpy(scene.alphas[0][window]))
     assert (seen["true"].int().sum(0) == 255).all()
+    assert torch.equal(seen["guide"], seen["true"])
+
+
+def test_a_window_larger_than_the_view_is_shrunk() -> None:
+    scene = scene_of((9, 9, 60, 30), (21, 30, 69, 60))
+    window = (slice(0, 96), slice(0, 96))
+    seen = view(scene.image, scene.alphas, scene.alphas > 127, window, 32)
+    assert {part.shape[-2:] for part in seen.values()} == {(32, 32)}
+    means = torch.from_numpy(scene.image).permute(2, 0, 1).float().unflatten(1, (32, 3)).unflatten(3, (32, 3)).mean((2, 4))
+    assert (seen["image"] - means).abs().max() <= 1  # rounding
+    assert torch.equal(seen["true"][0], torch.from_numpy(scene.alphas[0, ::3, ::3].copy()))
     assert torch.equal(seen["guide"], seen["true"])
 
 
@@ -91,6 +102,22 @@ def test_windows_lie_near_the_outline() -> None:
         rows, columns = near_outline(alpha, 32, np.random.default_rng(seed))
         assert rows.stop - rows.start == columns.stop - columns.start == 32
         assert 0 < alpha[rows, columns].mean() < 255
+
+
+def test_windows_of_whole_people_show_all_of_them() -> None:
+    mask = scene_of((30, 20, 70, 40)).alphas[0] > 127
+    for seed in range(20):
+        rows, columns = whole_person(mask, 32, np.random.default_rng(seed))
+        assert mask[rows, columns].sum() == mask.sum()
+        assert 1.3 * 40 < rows.stop - rows.start == columns.stop - columns.start < 2 * 40
+    assert whole_person(mask, 96, np.random.default_rng(0)) == (slice(0, 96), slice(0, 96))  # at least as large as the view
+
+
+def test_a_share_of_views_shows_the_whole_person() -> None:
+    scene = scene_of((4, 4, 92, 60))  # larger than a view
+    cut = [bool(v[[0, -1]].any() or v[:, [0, -1]].any()) for v in Views(48, 60, whole=0.5)(scene, np.random.default_rng(0))["true"][:, 0]]
+    assert 15 < sum(cut) < 45
+    assert not Views(48, 12, whole=1.0)(scene, np.random.default_rng(0))["true"][:, 0, :, -1].any()
 
 
 def test_items_by_number(cutouts: Path) -> None:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...image import resize
+from ...instances import square_around
 from ...weights.bundled import load_network, prepared
 from ..geometry import distinct
 from .network import MASK_STRIDE, PeopleNetwork, draw_masks
@@ -67,7 +68,7 @@ class CloserLook:
 
     def __call__(self, image: Tensor, box: Tensor) -> tuple[Tensor, float]:
         """Mask ``(h, w)`` in [0, 1] of whom a box (x0, y0, x1, y1) px of ``image (3, h, w)`` is about, and how sure it is of anybody."""
-        rows, columns = window(box, (image.shape[1], image.shape[2]))
+        rows, columns = square_around(box, (image.shape[1], image.shape[2]), SURROUNDINGS)
         part = image[:, rows, columns]
         size = network_size((part.shape[1], part.shape[2]), CLOSER_SIDE)
         prompt = torch.zeros(part.shape[1:])
@@ -95,16 +96,6 @@ def draw_prompted(network: PeopleNetwork, images: Tensor, prompts: Tensor) -> tu
     cells = torch.stack(torch.unravel_index(heat.flatten(1).argmax(1), heat.shape[1:]), 1)
     drawn = [draw_masks(f, w[:, y, x][None], torch.stack((y, x))[None])[0] for f, w, (y, x) in zip(features, weights, cells, strict=True)]
     return torch.stack(drawn).sigmoid(), heat.amax((1, 2))
-
-
-def window(box: Tensor, size: tuple[int, int]) -> tuple[slice, slice]:
-    """Rows and columns of a square round a box (x0, y0, x1, y1) px, moved into a picture of ``size`` (height, width), or cut where it
-    is larger."""
-    side = max(16, round((1 + 2 * SURROUNDINGS) * float((box[2:] - box[:2]).max())))
-    corners = ((box[:2] + box[2:] - side) / 2).round().int().tolist()
-    starts = [min(max(0, corner), max(0, n - side)) for corner, n in zip(corners, size[::-1], strict=True)]
-    columns, rows = (slice(start, min(start + side, n)) for start, n in zip(starts, size[::-1], strict=True))
-    return rows, columns
 
 
 def network_size(size: tuple[int, int], side: int) -> tuple[int, int]:
