@@ -1,4 +1,4 @@
-"""What a matting network is shown in training: a crop of a scene round somebody's outline, with spoiled masks, and the truth."""
+"""What a matting network is shown in training: a crop of a scene round somebody, with masks that are not quite right, and the truth."""
 
 from __future__ import annotations
 

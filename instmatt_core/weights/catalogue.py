@@ -153,8 +153,8 @@ _ENTRIES = (
         parameters=7_295_392,
         trained_on="scenes of street photographs (Clothing Co-Parsing), machine-made portraits and drawn people; docs/instmatt_compact.md",
         figures="200 composed scenes of kept-aside people: docs/instmatt_compact.md",
-        size=7_589_760,
-        sha256="fd1510dbb64dcc9b6889b083a48f4f2efdf390ac992835fc50e3ab31c64e5b94",
+        size=7_589_776,
+        sha256="7e7b78093a120014986604241be63548a1578de987e3615aecda7232fb4b5c65",
     ),
     Weights(
         name="instmatt",
