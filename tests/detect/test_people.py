@@ -121,7 +121,7 @@ def test_who_is_cut_off_by_a_part_is_a_piece() -> None:
     assert is_small(boxes[:0], (100, 200)).tolist() == []
 
 
-def test_the_closer_look_sees_a_square_in_the_picture() -> None:
+def test_squares_round_boxes_lie_in_the_picture() -> None:
     box = torch.tensor([40.0, 30, 60, 80])
     rows, columns = square_around(box, (200, 300), 0.2)
     assert (rows, columns) == (slice(55 - 35, 55 + 35), slice(50 - 35, 50 + 35))
