@@ -44,7 +44,7 @@ def matched(shared: np.ndarray, least: float) -> dict[int, int]:
 
 def iou(a: Tensor, b: Tensor) -> float:
     """Intersection over union of two boolean masks; 0 where both are empty."""
-    return float((a & b).sum() / (a | b).sum().clamp(min=1))
+    return float((a & b).count_nonzero() / (a | b).count_nonzero().clamp(min=1))
 
 
 def distinct(masks: Tensor, same: float | Tensor) -> list[int]:
