@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..instances import InstanceMasks, left_to_right, mask_boxes
-from .geometry import distinct
+from .geometry import areas, distinct
 
 
 def people_of(
@@ -29,8 +29,8 @@ def people_of(
         min_area: least part of the picture that a person covers.
         max_hole: holes are filled up to this part of the person's area; larger ones (an arm akimbo) are real.
     """
-    areas = masks.flatten(1).sum(1)
-    enough = (areas > 0) & (areas >= min_area * masks.shape[1] * masks.shape[2])
+    area = areas(masks)
+    enough = (area > 0) & (area >= min_area * masks.shape[1] * masks.shape[2])
     order = torch.argsort(scores, descending=True, stable=True)
     order = order[enough[order]]
     chosen = order[distinct(masks[order], duplicate)][:max_people]

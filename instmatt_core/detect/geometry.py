@@ -42,6 +42,12 @@ def matched(shared: np.ndarray, least: float) -> dict[int, int]:
     return {int(i): int(k) for i, k in pairs if shared[i, k] >= least}
 
 
+def areas(masks: Tensor) -> Tensor:
+    """Px of each of ``masks (N, H, W)`` bool: ``(N,)``."""
+    counts = [int(mask.count_nonzero()) for mask in masks]  # many times faster than a sum of bools
+    return torch.tensor(counts, dtype=torch.long, device=masks.device)
+
+
 def iou(a: Tensor, b: Tensor) -> float:
     """Intersection over union of two boolean masks; 0 where both are empty."""
     return float((a & b).count_nonzero() / (a | b).count_nonzero().clamp(min=1))
