@@ -1,4 +1,4 @@
-"""Mattes carried from a small picture to the full one."""
+"""Mattes carried from a shrunk or enlarged picture to the one it was made of."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ def test_colours_bring_detail_back() -> None:
     carried = carry(picture, small, little)
     assert carried.shape == alpha.shape
     assert (carried - alpha).abs().mean() < 0.3 * (resize(little, (120, 160)) - alpha).abs().mean()
+
+
+def test_from_a_larger_picture_it_comes_back_as_it_is() -> None:
+    picture, alpha = stripes()
+    large = carry(picture, resize(picture, (240, 320)), resize(alpha, (240, 320)))
+    assert (large - alpha).abs().mean() < 0.01
 
 
 def test_where_the_small_alpha_is_plain_so_is_the_large_one() -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...errors import GuidanceError, UsageError
 from ...guidance import sharpen, tri_masks, tri_masks_of
-from ...image import fit, resize
+from ...image import resize
 from ...instances import InstanceMasks, TriMasks, around, mask_boxes, share, take
 from ..cleanup import seconded, without_haze, without_specks
 from ..conventions import dtype_of, normalise
@@ -32,10 +32,11 @@ COARSE = 2  # the other steps take this many times less
 AROUND = 24  # px round what the refiner may change where features are made; the refiner looks 4 px further in each visit
 CHANGED = 0.01  # an instance whose target moved further than this in a pass is refined again
 PASSES = {"default": 3, "paper": 2}
-CARRY_RADIUS = 3  # of the windows that carry mattes to full size
+CARRY_RADIUS = 3  # of the windows that carry mattes to the picture's size
 BAND, CLOSED_FORM = 2, 0.65  # px round the soft edge of a person matted apart in which closed form has a say, too; and how much of it
 REACH = 0.1  # of a person's size: farther than this from the mask, what is faint is taken for haze
 SPECK = 0.01  # of a person matted apart: smaller pieces beside the mask, as a share of the largest piece, are taken for noise
+ENLARGED = 2  # times at most that the window of a person matted apart is enlarged to the working side
 SURROUNDINGS, LEAST_SURROUNDINGS = 0.35, 48  # round a person matted apart: share of the box's longer side, and at least so many px
 
 
@@ -74,9 +75,9 @@ class InstMatt:
         memory_mb: about how much memory working maps may take; what does not fit waits in temporary files. With less than some 100
             bytes for each pixel it takes what it needs. The result is the same with any budget.
         max_side: in "paper", the long side in px to which the script shrinks larger pictures.
-        working_side: in "default", matte each person apart, in a window round the mask, whose long side is shrunk to so many px if it is
-            longer; closed form has a say in the edges, and the picture's colours carry the matte to full size. For weights without
-            a refiner. None mattes everyone in the whole picture as it is.
+        working_side: in "default", matte each person apart, in a window round the mask, whose long side is shrunk to so many px, or
+            enlarged, but at most :data:`ENLARGED` times; closed form has a say in the edges, and the picture's colours carry the
+            matte to the picture's size. For weights without a refiner. None mattes everyone in the whole picture as it is.
         precision: "float32", or "bfloat16" or "float16" for most of the first stage. "auto" is float32: with the others some percent of
             the undecided pixels move by more than two levels of 255.
 
@@ -116,7 +117,7 @@ class InstMatt:
         if self.compat == "paper":
             return self._as_published(image, instances, progress)
         if self.working_side:
-            return share(settled(self._one_by_one(image, instances, self.working_side, progress)))
+            return share(self._one_by_one(image, instances, self.working_side, progress))
         seen = sharpen(instances)
         there = seen.masks.flatten(1).any(1)
         alphas = torch.zeros_like(instances.masks)
@@ -130,16 +131,16 @@ class InstMatt:
             rows, columns = around(box, instances.size, SURROUNDINGS, LEAST_SURROUNDINGS)
             picture = image[:, rows, columns]
             size = (picture.shape[1], picture.shape[2])
-            working = fit(size, side)
-            small = resize(picture, working)
+            working = working_size(size, side)
+            seen = resize(picture, working)
             masks = sharpen(replace(instances, masks=resize(instances.masks[:, rows, columns], working))).masks
             if masks[k].any():
                 guide = tri_masks_of(torch.stack((masks[k], masks.sum(0) - masks[k])))[:1]
-                matte = settled(self._matte(small, guide, lambda done: None)[0])
-                matte = without_haze(seconded(small, matte, BAND, CLOSED_FORM), masks[k], REACH)
+                matte = settled(self._matte(seen, guide, lambda done: None)[0])
+                matte = without_haze(seconded(seen, matte, BAND, CLOSED_FORM), masks[k], REACH)
                 if working != size:
-                    matte = carry(picture, small, matte, CARRY_RADIUS)
-                alphas[k, rows, columns] = without_specks(matte, SPECK, instances.masks[k, rows, columns])
+                    matte = carry(picture, seen, matte, CARRY_RADIUS)
+                alphas[k, rows, columns] = settled(without_specks(matte, SPECK, instances.masks[k, rows, columns]))
             progress((k + 1) / len(instances))
         return alphas
 
@@ -268,6 +269,12 @@ def strip_rows(size: tuple[int, int], budget: float) -> int:
     """Rows of a strip that takes about ``budget`` bytes; strips are about equally high."""
     most = max(ROWS[0], min(ROWS[1], int(budget / (FULL_BYTES * size[1]))))
     return -(-size[0] // -(-size[0] // most) // 32) * 32
+
+
+def working_size(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """Height and width at which a window of ``size`` is matted: the longer one ``side`` px, but at most :data:`ENLARGED` times its own."""
+    ratio = min(ENLARGED, side / max(size))
+    return max(1, round(size[0] * ratio)), max(1, round(size[1] * ratio))
 
 
 def settled(alphas: Tensor) -> Tensor:

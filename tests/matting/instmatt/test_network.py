@@ -12,7 +12,7 @@ from torch import Tensor
 from instmatt_core.detect.people.network import PeopleNetwork
 from instmatt_core.errors import UsageError
 from instmatt_core.guidance import sharpen, tri_masks
-from instmatt_core.image import fit, resize
+from instmatt_core.image import resize
 from instmatt_core.instances import InstanceMasks, TriMasks, share
 from instmatt_core.matting.cleanup import seconded, without_haze, without_specks
 from instmatt_core.matting.instmatt import InstMatt
@@ -21,7 +21,7 @@ from instmatt_core.matting.instmatt.inference import Generator
 from instmatt_core.matting.instmatt.network import InstMattNetwork, activate, build, enlarge
 from instmatt_core.matting.instmatt.refinement import FastRefiner
 from instmatt_core.matting.instmatt.spectral import SpectralConv
-from instmatt_core.matting.instmatt.system import settled
+from instmatt_core.matting.instmatt.system import settled, working_size
 from instmatt_core.matting.upsampling import carry
 from instmatt_core.weights.bundled import load_bundled
 
@@ -142,19 +142,22 @@ def test_with_a_working_side_each_person_is_matted_apart() -> None:
     for k, (top, bottom, left, right) in enumerate(((0, 139, 12, 139), (0, 150, 42, 179), (12, 129, 332, 400))):
         window = (slice(None), slice(top, bottom), slice(left, right))
         part, seen = picture[window], masks[window]
-        size = fit((bottom - top, right - left), 128)
-        small, guides = resize(part, size), tri_masks(sharpen(InstanceMasks.from_masks(resize(seen, size)))).tri
+        size = working_size((bottom - top, right - left), 128)
+        scaled, guides = resize(part, size), tri_masks(sharpen(InstanceMasks.from_masks(resize(seen, size)))).tri
         order = [i for i in range(3) if seen[i].any()]  # from_masks: left to right, nobody empty
-        matte = settled(InstMatt(state).tri_matte(small, TriMasks(guides)).targets[order.index(k)])
-        matte = without_haze(seconded(small, matte, 2, 0.65), guides[order.index(k), 0], 0.1)
-        assert (size != part.shape[1:]) == (k < 2)
-        if k < 2:
-            matte = carry(part, small, matte, 3)
+        matte = settled(InstMatt(state).tri_matte(scaled, TriMasks(guides)).targets[order.index(k)])
+        matte = without_haze(seconded(scaled, matte, 2, 0.65), guides[order.index(k), 0], 0.1)
+        matte = carry(part, scaled, matte, 3)
         expected[k][window[1:]] = without_specks(matte, 0.01, masks[k][window[1:]])
     torch.testing.assert_close(alphas, share(settled(expected)), atol=2e-3, rtol=0)
     assert ((alphas > 0.05) & (alphas < 0.95)).any()
     picture[:, :, 300:] = 0
     torch.testing.assert_close(system(picture, people)[:2], alphas[:2])
+
+
+def test_windows_are_brought_to_the_working_side_but_not_enlarged_beyond_measure() -> None:
+    sizes = {(1024, 512): (512, 256), (300, 400): (384, 512), (512, 100): (512, 100), (100, 60): (200, 120), (1, 4096): (1, 512)}
+    assert {size: working_size(size, 512) for size in sizes} == sizes
 
 
 def test_who_is_not_in_the_picture_has_an_empty_matte(picture: Tensor, two: InstanceMasks) -> None:
