@@ -37,12 +37,7 @@ def spoiled(alphas: np.ndarray, number: int) -> InstanceMasks:
 
 def system_of(text: str) -> tuple[str, object]:
     name, _, file = text.partition("=")
-    if not file:
-        return name, MATTING[name](Options(torch.device("cpu")))
-    from instmatt_core.matting.instmatt import InstMatt
-    from instmatt_core.weights import load_weights
-
-    return name, InstMatt(load_weights(file, system="instmatt"))
+    return name, MATTING["instmatt" if file else name](Options(torch.device("cpu"), file or None))
 
 
 def main() -> None:

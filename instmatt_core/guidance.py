@@ -12,6 +12,7 @@ from torch import Tensor
 from .instances import InstanceMasks, TriMasks, mask_boxes, share, window_around
 
 BACKGROUND, UNKNOWN, FOREGROUND = 0.0, 0.5, 1.0
+TORN = 0.25  # a mask from here to as far below one does not tell whether the person is there
 
 
 def tri_masks(instances: InstanceMasks) -> TriMasks:
@@ -33,6 +34,12 @@ def sharpen(instances: InstanceMasks) -> InstanceMasks:
     best, winner = instances.masks.max(0)
     own = torch.arange(len(instances))[:, None, None] == winner
     return replace(instances, masks=(own & (best > 0.5)).float())
+
+
+def steepened(masks: Tensor) -> Tensor:
+    """Masks ``(K, H, W)`` that are unsure only where a detector is really torn: 0 below :data:`TORN`, 1 above the rest, steeper between.
+    Together at most one."""
+    return share(((masks - TORN) / (1 - 2 * TORN)).clamp(0, 1))
 
 
 def trimaps(instances: InstanceMasks, *, band: float = 0.025, hair: float = 0.25) -> Tensor:

@@ -16,7 +16,7 @@ from .instances import InstanceMasks, InstanceMattes, called, mask_boxes, share
 from .progress import Progress, silent, stage
 
 COMPACT = "instmatt-compact"
-COMPACT_SIDE = 512  # px of a window round a person; the compact network has seen people of a few hundred px
+SEMANTIC_SIDE = 512  # px of a window round a person: networks with semantics and without a refiner have seen people of a few hundred px
 
 
 @dataclass(frozen=True)
@@ -93,12 +93,14 @@ def _closed_form(options: Options) -> Any:
 
 def _instmatt(options: Options) -> Any:
     from .matting.instmatt import InstMatt
+    from .matting.instmatt.config import config_of
     from .weights import load_weights
 
     weights = options.weights or "instmatt"
     state = load_weights(weights, system="instmatt", folders=options.folders, progress=options.progress)
     budget = {} if options.memory_mb is None else {"memory_mb": options.memory_mb}
-    side = COMPACT_SIDE if weights == COMPACT else None
+    config = config_of(state)
+    side = SEMANTIC_SIDE if config.semantics and not config.refiner and options.compat == "default" else None
     system = InstMatt(state, compat=options.compat, precision=options.precision, device=options.device, working_side=side, **budget)
     if weights == COMPACT:
         system.name = COMPACT

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from instmatt_core.guidance import BACKGROUND, FOREGROUND, UNKNOWN, tri_masks, trimaps
+from instmatt_core.guidance import BACKGROUND, FOREGROUND, UNKNOWN, steepened, tri_masks, trimaps
 from instmatt_core.instances import InstanceMasks
 
 
@@ -19,6 +19,12 @@ def test_tri_masks_sum_to_one() -> None:
     torch.testing.assert_close(tri.sum(1), torch.ones(4, 20, 30))
     assert tri.min() >= 0
     assert len(tri_masks(InstanceMasks.from_masks(torch.zeros(0, 5, 5)))) == 0
+
+
+def test_steepened_masks_are_unsure_where_somebody_is_torn() -> None:
+    masks = torch.tensor([[[0.1, 0.3, 0.5, 0.8, 0.9]], [[0.0, 0.2, 0.4, 0.1, 0.8]]])
+    expected = torch.tensor([[[0, 0.1, 0.5, 1, 0.5]], [[0, 0, 0.3, 0, 0.5]]])
+    torch.testing.assert_close(steepened(masks), expected)
 
 
 def test_trimap_bands() -> None:

@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 import instmatt_core
 from instmatt_core.cli.matte import EXAMPLE
 from instmatt_core.errors import Cancelled, GuidanceError, UsageError
+from instmatt_core.weights import load_weights
 
 
 def test_every_kind_of_picture_gives_the_same(example: torch.Tensor) -> None:
@@ -188,6 +190,15 @@ def test_the_compact_network_is_in_the_package(example: torch.Tensor) -> None:
     for wrong in ({"weights": "instmatt"}, {"compat": "paper"}):
         with pytest.raises(UsageError, match="its own weights"):
             instmatt_core.Pipeline(matting="instmatt-compact", device="cpu", **wrong).load()
+
+
+def test_a_file_with_semantics_is_used_as_the_bundled_one(example: torch.Tensor, tmp_path: Path) -> None:
+    save_file(load_weights("instmatt-compact", system="instmatt"), tmp_path / "mine.safetensors", {"system": "instmatt"})
+    mine, bundled = (
+        instmatt_core.matte(example, device="cpu", max_side=320, **options)
+        for options in ({"matting": "instmatt", "weights": tmp_path / "mine.safetensors"}, {})
+    )
+    assert torch.equal(mine.alphas, bundled.alphas)
 
 
 def hollow(image: torch.Tensor, people: instmatt_core.InstanceMasks, progress: Any) -> torch.Tensor:

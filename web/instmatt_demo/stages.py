@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from instmatt_core.guidance import BACKGROUND, FOREGROUND, sharpen, tells_enough, tri_masks
+from instmatt_core.guidance import BACKGROUND, FOREGROUND, sharpen, steepened, tells_enough, tri_masks, tri_masks_of
 from instmatt_core.instances import InstanceMasks, share
 from instmatt_core.matting.closed_form import solve_trimap
 from instmatt_core.matting.instmatt.padding import crop
@@ -72,7 +72,8 @@ def instmatt_compact(system: Any, work: Work, progress: Progress) -> Seen:
     """An :class:`~instmatt_core.matting.instmatt.InstMatt` of one stage."""
     people = corrected(work)
     alphas = system(work.image, people, stage(progress, "matting", 0.0, 1.0))
-    return Seen(tri_masks(sharpen(people)).tri[work.person], None, alphas[work.person])
+    told = steepened(people.masks) if system.working_side else sharpen(people).masks
+    return Seen(tri_masks_of(told)[work.person], None, alphas[work.person])
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ...errors import GuidanceError, UsageError
-from ...guidance import sharpen, tri_masks, tri_masks_of
+from ...guidance import sharpen, steepened, tri_masks, tri_masks_of
 from ...image import resize
 from ...instances import InstanceMasks, TriMasks, around, mask_boxes, share, take
 from ..cleanup import seconded, without_haze, without_specks
@@ -76,8 +76,9 @@ class InstMatt:
             bytes for each pixel it takes what it needs. The result is the same with any budget.
         max_side: in "paper", the long side in px to which the script shrinks larger pictures.
         working_side: in "default", matte each person apart, in a window round the mask, whose long side is shrunk to so many px, or
-            enlarged, but at most :data:`ENLARGED` times; closed form has a say in the edges, and the picture's colours carry the
-            matte to the picture's size. For weights without a refiner. None mattes everyone in the whole picture as it is.
+            enlarged, but at most :data:`ENLARGED` times; where masks are torn, the network is told so; closed form has a say in the
+            edges, and the picture's colours carry the matte to the picture's size. For weights without a refiner. None mattes everyone
+            in the whole picture as it is.
         precision: "float32", or "bfloat16" or "float16" for most of the first stage. "auto" is float32: with the others some percent of
             the undecided pixels move by more than two levels of 255.
 
@@ -133,8 +134,8 @@ class InstMatt:
             size = (picture.shape[1], picture.shape[2])
             working = working_size(size, side)
             seen = resize(picture, working)
-            masks = sharpen(replace(instances, masks=resize(instances.masks[:, rows, columns], working))).masks
-            if masks[k].any():
+            masks = steepened(resize(instances.masks[:, rows, columns], working))
+            if (masks[k] >= 0.5).any():
                 guide = tri_masks_of(torch.stack((masks[k], masks.sum(0) - masks[k])))[:1]
                 matte = settled(self._matte(seen, guide, lambda done: None)[0])
                 matte = without_haze(seconded(seen, matte, BAND, CLOSED_FORM), masks[k], REACH)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from instmatt_core.detect.people.network import PeopleNetwork
 from instmatt_core.errors import UsageError
-from instmatt_core.guidance import sharpen, tri_masks
+from instmatt_core.guidance import steepened, tri_masks, tri_masks_of
 from instmatt_core.image import resize
 from instmatt_core.instances import InstanceMasks, TriMasks, share
 from instmatt_core.matting.cleanup import seconded, without_haze, without_specks
@@ -134,6 +134,7 @@ def test_with_a_working_side_each_person_is_matted_apart() -> None:
     picture = torch.rand(3, 150, 400, generator=torch.Generator().manual_seed(3))
     masks = torch.zeros(3, 150, 400)
     masks[0, 20:90, 60:90] = masks[1, 40:120, 90:130] = masks[2, 60:80, 380:390] = 1
+    masks[0, 40:90, 90:100] = 0.4  # torn
     people = InstanceMasks(masks, torch.zeros(3, 4), torch.ones(3))
     system, done = InstMatt(state, working_side=128), []
     alphas = system(picture, people, done.append)
@@ -143,10 +144,9 @@ def test_with_a_working_side_each_person_is_matted_apart() -> None:
         window = (slice(None), slice(top, bottom), slice(left, right))
         part, seen = picture[window], masks[window]
         size = working_size((bottom - top, right - left), 128)
-        scaled, guides = resize(part, size), tri_masks(sharpen(InstanceMasks.from_masks(resize(seen, size)))).tri
-        order = [i for i in range(3) if seen[i].any()]  # from_masks: left to right, nobody empty
-        matte = settled(InstMatt(state).tri_matte(scaled, TriMasks(guides)).targets[order.index(k)])
-        matte = without_haze(seconded(scaled, matte, 2, 0.65), guides[order.index(k), 0], 0.1)
+        scaled, guides = resize(part, size), tri_masks_of(steepened(resize(seen, size)))
+        matte = settled(InstMatt(state).tri_matte(scaled, TriMasks(guides)).targets[k])
+        matte = without_haze(seconded(scaled, matte, 2, 0.65), guides[k, 0], 0.1)
         matte = carry(part, scaled, matte, 3)
         expected[k][window[1:]] = without_specks(matte, 0.01, masks[k][window[1:]])
     torch.testing.assert_close(alphas, share(settled(expected)), atol=2e-3, rtol=0)
