@@ -12,7 +12,7 @@ from torch import Tensor
 from .instances import InstanceMasks, TriMasks, mask_boxes, share, window_around
 
 BACKGROUND, UNKNOWN, FOREGROUND = 0.0, 0.5, 1.0
-TORN = 0.25  # a mask from here to as far below one does not tell whether the person is there
+TORN = 0.25  # a mask between this and as far below one does not tell whether the person is there
 
 
 def tri_masks(instances: InstanceMasks) -> TriMasks:
@@ -37,8 +37,8 @@ def sharpen(instances: InstanceMasks) -> InstanceMasks:
 
 
 def steepened(masks: Tensor) -> Tensor:
-    """Masks ``(K, H, W)`` that are unsure only where a detector is really torn: 0 below :data:`TORN`, 1 above the rest, steeper between.
-    Together at most one."""
+    """Masks ``(K, H, W)`` that are unsure only where a detector is really torn: 0 up to :data:`TORN`, 1 from as far below one, linear
+    between; together at most one."""
     return share(((masks - TORN) / (1 - 2 * TORN)).clamp(0, 1))
 
 

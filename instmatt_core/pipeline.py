@@ -100,7 +100,7 @@ def _instmatt(options: Options) -> Any:
     state = load_weights(weights, system="instmatt", folders=options.folders, progress=options.progress)
     budget = {} if options.memory_mb is None else {"memory_mb": options.memory_mb}
     config = config_of(state)
-    side = SEMANTIC_SIDE if config.semantics and not config.refiner and options.compat == "default" else None
+    side = SEMANTIC_SIDE if config.semantics and not config.refiner else None
     system = InstMatt(state, compat=options.compat, precision=options.precision, device=options.device, working_side=side, **budget)
     if weights == COMPACT:
         system.name = COMPACT
