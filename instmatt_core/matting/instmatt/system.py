@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from ...detect.geometry import iou, overlaps
 from ...errors import GuidanceError, UsageError
 from ...guidance import sharpen, steepened, tri_masks, tri_masks_of
 from ...image import resize
@@ -36,6 +37,7 @@ CARRY_RADIUS = 3  # of the windows that carry mattes to the picture's size
 BAND, CLOSED_FORM = 2, 0.65  # px round the soft edge of a person matted apart in which closed form has a say, too; and how much of it
 REACH = 0.1  # of a person's size: farther than this from the mask, what is faint is taken for haze
 SPECK = 0.01  # of a person matted apart: smaller pieces beside the mask, as a share of the largest piece, are taken for noise
+SAME = 0.7  # IoU of two masks, and of their boxes, from which on they are of one person
 ENLARGED = 2  # times at most that the window of a person matted apart is enlarged to the working side
 SURROUNDINGS, LEAST_SURROUNDINGS = 0.35, 48  # round a person matted apart: share of the box's longer side, and at least so many px
 
@@ -110,7 +112,8 @@ class InstMatt:
             raise UsageError("working_side mattes each person apart, and these weights refine everyone together; leave it out")
 
     def __call__(self, image: Tensor, instances: InstanceMasks, progress: Callable[[float], None] = lambda share: None) -> Tensor:
-        """Alphas ``(K, H, W)`` of ``image (3, H, W)``. In "default", who has no pixel in the masks gets an empty matte."""
+        """Alphas ``(K, H, W)`` of ``image (3, H, W)``. In "default", who has no pixel in the masks gets an empty matte; with a
+        ``working_side`` so does whose mask is nearly the same as an earlier one."""
         if instances.size != tuple(image.shape[1:]):
             raise GuidanceError(f"the masks are {instances.size}, the picture is {tuple(image.shape[1:])} (height, width)")
         if not len(instances):
@@ -118,7 +121,12 @@ class InstMatt:
         if self.compat == "paper":
             return self._as_published(image, instances, progress)
         if self.working_side:
-            return share(self._one_by_one(image, instances, self.working_side, progress))
+            kept = once(instances.masks)
+            if len(kept) == len(instances):
+                return share(self._one_by_one(image, instances, self.working_side, progress))
+            alphas = torch.zeros_like(instances.masks)
+            alphas[kept] = share(self._one_by_one(image, take(instances, torch.tensor(kept)), self.working_side, progress))
+            return alphas
         seen = sharpen(instances)
         there = seen.masks.flatten(1).any(1)
         alphas = torch.zeros_like(instances.masks)
@@ -276,6 +284,17 @@ def working_size(size: tuple[int, int], side: int) -> tuple[int, int]:
     """Height and width at which a window of ``size`` is matted: the longer one ``side`` px, but at most :data:`ENLARGED` times its own."""
     ratio = min(ENLARGED, side / max(size))
     return max(1, round(size[0] * ratio)), max(1, round(size[1] * ratio))
+
+
+def once(masks: Tensor) -> list[int]:
+    """Which of ``masks (K, H, W)`` to matte: of some that are nearly the same, hence of one person, the first."""
+    boxes = mask_boxes(masks)
+    near = overlaps(boxes, boxes) > SAME
+    kept: list[int] = []
+    for k in range(len(masks)):
+        if not any(near[k, i] and iou(masks[k] > 0.5, masks[i] > 0.5) > SAME for i in kept):
+            kept.append(k)
+    return kept
 
 
 def settled(alphas: Tensor) -> Tensor:

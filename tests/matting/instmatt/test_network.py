@@ -21,7 +21,7 @@ from instmatt_core.matting.instmatt.inference import Generator
 from instmatt_core.matting.instmatt.network import InstMattNetwork, activate, build, enlarge
 from instmatt_core.matting.instmatt.refinement import FastRefiner
 from instmatt_core.matting.instmatt.spectral import SpectralConv
-from instmatt_core.matting.instmatt.system import settled, working_size
+from instmatt_core.matting.instmatt.system import once, settled, working_size
 from instmatt_core.matting.upsampling import carry
 from instmatt_core.weights.bundled import load_bundled
 
@@ -158,6 +158,21 @@ def test_with_a_working_side_each_person_is_matted_apart() -> None:
 def test_windows_are_brought_to_the_working_side_but_not_enlarged_beyond_measure() -> None:
     sizes = {(1024, 512): (512, 256), (300, 400): (384, 512), (512, 100): (512, 100), (100, 60): (200, 120), (1, 4096): (1, 512)}
     assert {size: working_size(size, 512) for size in sizes} == sizes
+
+
+def test_nearly_the_same_mask_again_gets_nothing_and_takes_nothing() -> None:
+    state = {name: value for name, value in undecided(SMALL).state_dict().items() if not name.startswith("refiner.")}
+    picture = torch.rand(3, 150, 200, generator=torch.Generator().manual_seed(3))
+    masks = torch.zeros(3, 150, 200)
+    masks[0, 20:90, 40:80] = masks[1, 40:120, 110:150] = masks[2, 20:90, 44:80] = 1
+    people = InstanceMasks.from_masks(masks)
+    assert people.sources == (0, 2, 1)
+    assert once(people.masks) == [0, 2]
+    system = InstMatt(state, working_side=128)
+    alphas = system(picture, people)
+    assert not alphas[1].any()
+    assert torch.equal(alphas[[0, 2]], system(picture, InstanceMasks.from_masks(masks[:2])))
+    assert once(torch.stack((masks[0] + masks[1], masks[1]))) == [0, 1]  # a part is not the same
 
 
 def test_who_is_not_in_the_picture_has_an_empty_matte(picture: Tensor, two: InstanceMasks) -> None:
