@@ -121,12 +121,7 @@ class InstMatt:
         if self.compat == "paper":
             return self._as_published(image, instances, progress)
         if self.working_side:
-            kept = once(instances.masks)
-            if len(kept) == len(instances):
-                return share(self._one_by_one(image, instances, self.working_side, progress))
-            alphas = torch.zeros_like(instances.masks)
-            alphas[kept] = share(self._one_by_one(image, take(instances, torch.tensor(kept)), self.working_side, progress))
-            return alphas
+            return share(self._one_by_one(image, instances, self.working_side, progress))
         seen = sharpen(instances)
         there = seen.masks.flatten(1).any(1)
         alphas = torch.zeros_like(instances.masks)
@@ -136,21 +131,23 @@ class InstMatt:
 
     def _one_by_one(self, image: Tensor, instances: InstanceMasks, side: int, progress: Callable[[float], None]) -> Tensor:
         alphas = torch.zeros_like(instances.masks)
-        for k, box in enumerate(mask_boxes(instances.masks)):
-            rows, columns = around(box, instances.size, SURROUNDINGS, LEAST_SURROUNDINGS)
+        boxes = mask_boxes(instances.masks)
+        kept = once(instances.masks, boxes)
+        for own, k in enumerate(kept):
+            rows, columns = around(boxes[k], instances.size, SURROUNDINGS, LEAST_SURROUNDINGS)
             picture = image[:, rows, columns]
             size = (picture.shape[1], picture.shape[2])
             working = working_size(size, side)
             seen = resize(picture, working)
-            masks = steepened(resize(instances.masks[:, rows, columns], working))
-            if (masks[k] >= 0.5).any():
-                guide = tri_masks_of(torch.stack((masks[k], masks.sum(0) - masks[k])))[:1]
+            masks = steepened(resize(instances.masks[:, rows, columns][kept], working))
+            if (masks[own] >= 0.5).any():
+                guide = tri_masks_of(torch.stack((masks[own], masks.sum(0) - masks[own])))[:1]
                 matte = settled(self._matte(seen, guide, lambda done: None)[0])
-                matte = without_haze(seconded(seen, matte, BAND, CLOSED_FORM), masks[k], REACH)
+                matte = without_haze(seconded(seen, matte, BAND, CLOSED_FORM), masks[own], REACH)
                 if working != size:
                     matte = carry(picture, seen, matte, CARRY_RADIUS)
                 alphas[k, rows, columns] = settled(without_specks(matte, SPECK, instances.masks[k, rows, columns]))
-            progress((k + 1) / len(instances))
+            progress((own + 1) / len(kept))
         return alphas
 
     def tri_matte(self, image: Tensor, guides: TriMasks, progress: Callable[[float], None] = lambda share: None) -> TriMattes:
@@ -286,9 +283,8 @@ def working_size(size: tuple[int, int], side: int) -> tuple[int, int]:
     return max(1, round(size[0] * ratio)), max(1, round(size[1] * ratio))
 
 
-def once(masks: Tensor) -> list[int]:
-    """Which of ``masks (K, H, W)`` to matte: of some that are nearly the same, hence of one person, the first."""
-    boxes = mask_boxes(masks)
+def once(masks: Tensor, boxes: Tensor) -> list[int]:
+    """Which of ``masks (K, H, W)``, in ``boxes (K, 4)``, to matte: of some that are nearly the same, hence of one person, the first."""
     near = overlaps(boxes, boxes) > SAME
     kept: list[int] = []
     for k in range(len(masks)):

@@ -13,7 +13,7 @@ from instmatt_core.detect.people.network import PeopleNetwork
 from instmatt_core.errors import UsageError
 from instmatt_core.guidance import steepened, tri_masks, tri_masks_of
 from instmatt_core.image import resize
-from instmatt_core.instances import InstanceMasks, TriMasks, share
+from instmatt_core.instances import InstanceMasks, TriMasks, mask_boxes, share
 from instmatt_core.matting.cleanup import seconded, without_haze, without_specks
 from instmatt_core.matting.instmatt import InstMatt
 from instmatt_core.matting.instmatt.config import AUTHORS, InstMattConfig, config_of
@@ -167,12 +167,13 @@ def test_nearly_the_same_mask_again_gets_nothing_and_takes_nothing() -> None:
     masks[0, 20:90, 40:80] = masks[1, 40:120, 110:150] = masks[2, 20:90, 44:80] = 1
     people = InstanceMasks.from_masks(masks)
     assert people.sources == (0, 2, 1)
-    assert once(people.masks) == [0, 2]
+    assert once(people.masks, people.boxes) == [0, 2]
     system = InstMatt(state, working_side=128)
     alphas = system(picture, people)
     assert not alphas[1].any()
     assert torch.equal(alphas[[0, 2]], system(picture, InstanceMasks.from_masks(masks[:2])))
-    assert once(torch.stack((masks[0] + masks[1], masks[1]))) == [0, 1]  # a part is not the same
+    part = torch.stack((masks[0] + masks[1], masks[1]))
+    assert once(part, mask_boxes(part)) == [0, 1]  # a part is not the same
 
 
 def test_who_is_not_in_the_picture_has_an_empty_matte(picture: Tensor, two: InstanceMasks) -> None:
