@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from instmatt_core.guidance import BACKGROUND, FOREGROUND, sharpen, steepened, tells_enough, tri_masks, tri_masks_of
+from instmatt_core.guidance import BACKGROUND, FOREGROUND, tells_enough, tri_masks
 from instmatt_core.instances import InstanceMasks, share
 from instmatt_core.matting.closed_form import solve_trimap
 from instmatt_core.matting.instmatt.padding import crop
@@ -62,7 +62,7 @@ def instmatt(system: Any, work: Work, progress: Progress) -> Seen:
     """Both stages of an :class:`~instmatt_core.matting.instmatt.InstMatt`; with nothing painted, what it makes of the picture by itself."""
     if not system.refines:
         return instmatt_compact(system, work, progress)
-    guides = tri_masks(sharpen(corrected(work)))
+    guides = system.guides(corrected(work))
     first = system.tri_matte(work.image, guides, stage(progress, "tri-mattes", 0.0, 0.6))
     alphas = share(settled(system.refine(first, None, stage(progress, "refining", 0.6, 1.0))))
     return Seen(guides.tri[work.person], crop(first.alphas[work.person], first.size).cpu(), alphas[work.person])
@@ -72,8 +72,7 @@ def instmatt_compact(system: Any, work: Work, progress: Progress) -> Seen:
     """An :class:`~instmatt_core.matting.instmatt.InstMatt` of one stage."""
     people = corrected(work)
     alphas = system(work.image, people, stage(progress, "matting", 0.0, 1.0))
-    told = steepened(people.masks) if system.working_side else sharpen(people).masks
-    return Seen(tri_masks_of(told)[work.person], None, alphas[work.person])
+    return Seen(system.guides(people).tri[work.person], None, alphas[work.person])
 
 
 @dataclass(frozen=True)

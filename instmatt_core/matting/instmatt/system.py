@@ -150,6 +150,10 @@ class InstMatt:
             progress((own + 1) / len(kept))
         return alphas
 
+    def guides(self, instances: InstanceMasks) -> TriMasks:
+        """The tri-masks that the network is told, in "default", of masks as a detector draws them."""
+        return TriMasks(tri_masks_of(steepened(instances.masks))) if self.working_side else tri_masks(sharpen(instances))
+
     def tri_matte(self, image: Tensor, guides: TriMasks, progress: Callable[[float], None] = lambda share: None) -> TriMattes:
         """The first stage: each instance by itself, from ``image (3, H, W)`` and everyone's tri-masks."""
         if guides.tri.shape[2:] != image.shape[1:]:
@@ -177,7 +181,7 @@ class InstMatt:
         if not len(alphas):
             return alphas
         people = InstanceMasks(alphas, mask_boxes(alphas), torch.ones(len(alphas)))
-        first = self._tri_matte(image, tri_masks(sharpen(people)).tri, lambda done: progress(0.6 * done))
+        first = self._tri_matte(image, self.guides(people).tri, lambda done: progress(0.6 * done))
         return share(settled(self.refine(first, alphas, lambda done: progress(0.6 + 0.4 * done))))
 
     def _matte(self, image: Tensor, guides: Tensor, progress: Callable[[float], None]) -> Tensor:
