@@ -312,3 +312,10 @@ def take(instances: Instances, index: Tensor) -> Instances:
 def share(alphas: Tensor) -> Tensor:
     """Scale alphas ``(K, H, W)`` down where together they exceed one."""
     return alphas / alphas.sum(0, keepdim=True).clamp(min=1.0)
+
+
+def divide(masks: Tensor) -> Tensor:
+    """Masks ``(K, H, W)`` with nothing claimed twice: where together they exceed one, each has its square's share of all squares, so that the
+    surer wins more clearly than by :func:`share`."""
+    squares = masks.square()
+    return torch.where(masks.sum(0, keepdim=True) > 1, squares / squares.sum(0, keepdim=True), masks)

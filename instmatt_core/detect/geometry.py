@@ -53,16 +53,19 @@ def iou(a: Tensor, b: Tensor) -> float:
     return float((a & b).count_nonzero() / (a | b).count_nonzero().clamp(min=1))
 
 
-def distinct(masks: Tensor, same: float | Tensor) -> list[int]:
+def distinct(masks: Tensor, same: float | Tensor, same_iou: float = 1.0) -> list[int]:
     """Which of ``masks (N, H, W)`` bool, surest first, are not a surer one that stays again, or a part of it.
 
     Args:
         same: share of the smaller one's area above which two are the same, ``(N, N)`` if it is not one for all.
+        same_iou: IoU above which they are, too.
     """
     step = max(1, max(masks.shape[1:]) // COMPARED_SIDE)
     points = masks[:, ::step, ::step].flatten(1).float()
     area = points.sum(1)
-    too_much = points @ points.T > torch.as_tensor(same) * torch.minimum(area[:, None], area[None])
+    both = points @ points.T
+    too_much = both > torch.as_tensor(same) * torch.minimum(area[:, None], area[None])
+    too_much |= both > same_iou * (area[:, None] + area[None] - both)
     kept: list[int] = []
     for i in range(len(masks)):
         if not too_much[i, kept].any():

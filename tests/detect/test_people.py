@@ -12,7 +12,7 @@ from instmatt_core.detect.people.looks import SAME_SHARE, CloserLook, FirstLook
 from instmatt_core.detect.people.network import LAYERS, PeopleNetwork, draw_masks
 from instmatt_core.detect.people.parts import is_cut, is_small, spans
 from instmatt_core.image import resize
-from instmatt_core.instances import square_around
+from instmatt_core.instances import divide, share, square_around
 
 
 def test_network_shapes() -> None:
@@ -80,8 +80,8 @@ def test_the_first_look_leaves_out_specks() -> None:
 
 
 def test_who_was_told_apart_in_the_whole_picture_stays_apart() -> None:
-    """Two people who share 80%, a third view of one of them from a part of the picture, and nearly the same mask again."""
-    masks = torch.stack((block(0, 100, 0, 50), block(0, 100, 10, 60), block(0, 90, 10, 50), block(0, 100, 1, 51)))
+    """Two people who share 60%, a third view of one of them from a part of the picture, and nearly the same mask again."""
+    masks = torch.stack((block(0, 100, 0, 50), block(0, 100, 20, 70), block(0, 90, 20, 50), block(0, 100, 1, 51)))
     detector = People()
     kept, scores = detector.settle(masks[:2], torch.tensor([0.9, 0.8]), 2)
     assert torch.equal(kept, masks[:2])
@@ -91,6 +91,24 @@ def test_who_was_told_apart_in_the_whole_picture_stays_apart() -> None:
     assert torch.equal(kept, masks[3:])
     assert scores.tolist() == [pytest.approx(0.9)]
     assert len(detector.settle(masks[:1], torch.tensor([0.2]), 1)[0]) == 0
+
+
+def test_masks_that_share_most_of_what_they_have_are_of_one_person() -> None:
+    """Neither is a part of the other; the surer one stays, and who is behind them."""
+    masks = torch.stack((block(0, 100, 0, 50), block(0, 100, 10, 60), block(40, 60, 30, 80)))
+    for scores, kept in (((0.9, 0.8, 0.7), [0, 2]), ((0.8, 0.9, 0.7), [1, 2])):
+        assert torch.equal(People().settle(masks, torch.tensor(scores), 3)[0], masks[kept])
+
+
+def test_what_is_claimed_twice_is_mostly_the_surer_one_s() -> None:
+    masks = torch.tensor([0.9, 0.3, 0.9, 0.0])[:, None, None] * torch.ones(4, 2, 2)
+    masks[2, 0] = 0  # above, the first two claim more than there is; below, the third, too
+    divided = divide(masks)
+    assert (divided.sum(0) - 1).abs().max() < 1e-6
+    torch.testing.assert_close(divided[:2, 0, 0], torch.tensor([0.9, 0.1]))
+    assert (divided[0] > share(masks)[0]).all()
+    torch.testing.assert_close(divide(masks[1:2]), masks[1:2])  # claimed once
+    assert divide(torch.zeros(2, 3, 3)).eq(0).all()
 
 
 def test_who_has_nearly_nothing_left_takes_nothing_from_others(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ...image import fit, resize
-from ...instances import InstanceMasks, left_to_right, mask_boxes, share
+from ...instances import InstanceMasks, divide, left_to_right, mask_boxes
 from ..geometry import areas, assign, distinct, iou, overlaps
 from ..yolox import YOLOX
 from .looks import SAME_SHARE, CloserLook, FirstLook
@@ -18,7 +18,7 @@ from .parts import is_cut, is_small, parts_of
 WORKING_SIDE = 1280  # px of the longer side; finer masks than that only cost time and memory
 FIRST_SHARE = 0.3  # of the first look's mask in the result
 SAME_BOX_IOU = 0.5  # IoU from which on a box is of who has a mask
-SAME_MASK_IOU = 0.5  # IoU from which on both looks have drawn the same person
+SAME_MASK_IOU = 0.5  # IoU from which on two masks are of one person
 PART_SHARE = 0.9  # share of the smaller mask's area above which, in the end, two masks are of one person
 LEAST_LEFT = 0.3  # of a mask when all masks have been made to share the picture; with less, it was somebody else's
 SURE_BOX = 0.4  # score of a box whose word is enough where the first look had no mask, or another one
@@ -69,8 +69,8 @@ class People:
         picture = resize(image, fit(size, WORKING_SIDE))
         masks, scores = self.look_everywhere(picture, progress)
         masks, scores = masks[: self.max_people], scores[: self.max_people]
-        there = areas(share(masks) > 0.5) > LEAST_LEFT * areas(masks > 0.5)
-        masks = resize(share(masks[there]), size).clamp(0, 1)  # rounding
+        there = areas(divide(masks) > 0.5) > LEAST_LEFT * areas(masks > 0.5)
+        masks = resize(divide(masks[there]), size).clamp(0, 1)  # rounding
         progress(1.0)
         return left_to_right(InstanceMasks(masks, mask_boxes(masks), scores[there]))
 
@@ -101,12 +101,12 @@ class People:
 
     def settle(self, masks: Tensor, scores: Tensor, whole: int) -> tuple[Tensor, Tensor]:
         """Those of masks ``(K, h, w)`` and ``scores (K,)`` who are sure enough and nobody else's part, surest first. The first ``whole``
-        were seen in the whole picture: they may overlap one another more, since one look has told them apart."""
+        were seen in the whole picture: a part of one may be inside another, since one look has told them apart."""
         order = scores.argsort(descending=True)
         order = order[scores[order] >= self.min_score]
         from_whole = order < whole
         same = torch.where(from_whole[:, None] & from_whole, PART_SHARE, SAME_SHARE)
-        kept = order[distinct((masks > 0.5)[order], same)]
+        kept = order[distinct((masks > 0.5)[order], same, SAME_MASK_IOU)]
         return masks[kept], scores[kept]
 
     def see(self, image: Tensor) -> Seen:
