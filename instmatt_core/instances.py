@@ -315,7 +315,7 @@ def share(alphas: Tensor) -> Tensor:
 
 
 def divide(masks: Tensor) -> Tensor:
-    """Masks ``(K, H, W)`` with nothing claimed twice: where together they exceed one, each has its square's share of all squares, so that the
+    """Masks ``(K, H, W)`` with nothing claimed twice: where together they exceed one, each has its square's share of all squares. The
     surer wins more clearly than by :func:`share`."""
     squares = masks.square()
     return torch.where(masks.sum(0, keepdim=True) > 1, squares / squares.sum(0, keepdim=True), masks)
