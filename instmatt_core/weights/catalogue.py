@@ -135,14 +135,14 @@ _ENTRIES = (
     Weights(
         name="people-closer",
         system="people",
-        architecture="the network of people, told by a box whom to draw",
+        architecture="the network of people, told by a box and masks whom to draw",
         source=Bundled("people_closer"),
         licence=APACHE,
-        parameters=4_566_996,
+        parameters=4_567_428,
         trained_on="scenes of Clothing Co-Parsing street photographs, machine-made portraits, drawn people and things; docs/people.md",
         figures="see people; docs/people.md",
-        size=4_751_640,
-        sha256="d77d80f9ef754963b217533c5a89a936c22d2943c58720fbd74de3bbef773203",
+        size=4_752_528,
+        sha256="455ee1e7d03090d8c2467981bd5f9fa0ef65509ffe21360d3a40185df23adf7a",
     ),
     Weights(
         name="instmatt-compact",

@@ -24,7 +24,6 @@ LEAST_LEFT = 0.3  # of a mask when all masks have been made to share the picture
 SURE_BOX = 0.4  # score of a box whose word is enough where the first look had no mask, or another one
 ALONE_SCORE = 0.1  # by which it has to be surer there, unless the person is small, whom the first look misses more easily
 FEW = 2  # people who are small; if there are so many, parts of the picture are looked at, too
-PART_SCORE = 0.04  # by which who is seen in a part has to be surer: there is less to go by
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ class People:
             placed = torch.zeros(int(new.sum()), *size)
             placed[:, rows, columns] = near.masks[new]
             drawn, sure = self.draw(image, Seen(boxes[new], placed, near.scores[new]), lambda done: None)
-            enough = sure >= self.min_score + PART_SCORE
+            enough = sure >= self.min_score
             found.append((drawn[enough], sure[enough]))
             known = torch.cat((known, mask_boxes(drawn[enough])))
             progress(0.4 + 0.6 * (i + 1) / len(parts))
@@ -134,7 +133,8 @@ class People:
         enough = self.min_score + ALONE_SCORE * ~is_small(seen.boxes, (image.shape[1], image.shape[2]))
         for i, (box, first) in enumerate(zip(seen.boxes, seen.masks, strict=True)):
             progress(i / len(masks))
-            drawn, sure = self.closer(image, box)
+            others = torch.cat((seen.masks[:i], seen.masks[i + 1 :])).amax(0) if len(masks) > 1 else torch.zeros_like(first)
+            drawn, sure = self.closer(image, box, torch.stack((first, others)))
             certain = (sure * seen.scores[i].mean()).sqrt()
             if iou(first > 0.5, drawn > 0.5) > SAME_MASK_IOU:
                 masks[i], scores[i] = FIRST_SHARE * first + (1 - FIRST_SHARE) * drawn, certain

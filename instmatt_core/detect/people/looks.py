@@ -10,7 +10,7 @@ from ...image import resize
 from ...instances import square_around
 from ...weights.bundled import load_network, prepared
 from ..geometry import distinct
-from .network import MASK_STRIDE, PeopleNetwork, draw_masks
+from .network import MASK_STRIDE, PROMPTS, PeopleNetwork, draw_masks
 
 SIDE = 448  # what the first look sees
 LEAST_SCORE = 0.15  # of the first look's people
@@ -66,17 +66,22 @@ class CloserLook:
     def __init__(self, device: torch.device):
         self.device, self.network = device, load_network(PeopleNetwork(prompted=True), "people_closer", device)
 
-    def __call__(self, image: Tensor, box: Tensor) -> tuple[Tensor, float]:
-        """Mask ``(h, w)`` in [0, 1] of whom a box (x0, y0, x1, y1) px of ``image (3, h, w)`` is about, and how sure it is of anybody."""
+    def __call__(self, image: Tensor, box: Tensor, known: Tensor | None = None) -> tuple[Tensor, float]:
+        """Mask ``(h, w)`` in [0, 1] of whom a box (x0, y0, x1, y1) px of ``image (3, h, w)`` is about, and how sure it is of anybody.
+
+        ``known (2, h, w)``: what masks there are of that person, and of all others.
+        """
         rows, columns = square_around(box, (image.shape[1], image.shape[2]), SURROUNDINGS)
         part = image[:, rows, columns]
         size = network_size((part.shape[1], part.shape[2]), CLOSER_SIDE)
-        prompt = torch.zeros(part.shape[1:])
+        prompt = torch.zeros(PROMPTS, *part.shape[1:])
         x0, y0, x1, y1 = (box - torch.tensor((columns.start, rows.start)).repeat(2)).clamp(min=0).round().int().tolist()
-        prompt[y0:y1, x0:x1] = 1
+        prompt[0, y0:y1, x0:x1] = 1
+        if known is not None:
+            prompt[1:] = known[:, rows, columns]
         seen, told = resize(part, size), resize(prompt, (size[0] // MASK_STRIDE, size[1] // MASK_STRIDE))
         with torch.inference_mode():
-            drawn, sure = draw_prompted(self.network, torch.stack((seen, seen.flip(2))), torch.stack((told, told.flip(1))))
+            drawn, sure = draw_prompted(self.network, torch.stack((seen, seen.flip(2))), torch.stack((told, told.flip(2))))
         mask = torch.zeros(image.shape[1:])
         mask[rows, columns] = resize(((drawn[0] + drawn[1].flip(1)) / 2).cpu(), (part.shape[1], part.shape[2]))
         return mask, float(sure.mean())
@@ -87,11 +92,11 @@ def draw_prompted(network: PeopleNetwork, images: Tensor, prompts: Tensor) -> tu
 
     Args:
         images: ``(B, 3, h, w)``, both multiples of 32.
-        prompts: ``(B, h/4, w/4)``, 1 in the person's box.
+        prompts: ``(B, 3, h/4, w/4)``; see :class:`PeopleNetwork`.
     """
     device = next(network.parameters()).device
     x = images.to(device).contiguous(memory_format=torch.channels_last)
-    centres, weights, features, _ = (part.float() for part in network(x, prompts[:, None].to(device)))
+    centres, weights, features, _ = (part.float() for part in network(x, prompts.to(device)))
     heat = centres[:, 0].sigmoid()
     cells = torch.stack(torch.unravel_index(heat.flatten(1).argmax(1), heat.shape[1:]), 1)
     drawn = [draw_masks(f, w[:, y, x][None], torch.stack((y, x))[None])[0] for f, w, (y, x) in zip(features, weights, cells, strict=True)]

@@ -17,6 +17,7 @@ CENTRE_STRIDE, MASK_STRIDE = 8, 4
 MASK_CHANNELS = 12  # of the shared mask features
 LAYERS = ((MASK_CHANNELS + 2, 12), (12, 12), (12, 4))  # inputs and outputs of a person's own layers; the last makes 2 x 2 pixels
 OUTPUT_STRIDE = 2
+PROMPTS = 3  # of a prompted network: a box, the mask known of who is in it, and that of others
 COORDINATE_SCALE = 64.0  # px of the input per unit of the coordinates relative to a centre
 
 
@@ -27,11 +28,12 @@ class PeopleNetwork(Pyramid):
     ``(B, P, H/8, W/8)``, mask features ``(B, 12, H/4, W/4)``, logits of "somebody is here" ``(B, 1, H/4, W/4)``.
 
     Args:
-        prompted: it is told whom to look at, and has no eyes for others: ``prompt (B, 1, H/4, W/4)`` is 1 in a box about the person's.
+        prompted: it is told whom to look at, and has no eyes for others: ``prompt (B, 3, H/4, W/4)`` is 1 in a box about the person's,
+            then what masks there are of the person, and of all others, in [0, 1].
     """
 
     def __init__(self, prompted: bool = False) -> None:
-        super().__init__(int(prompted))
+        super().__init__(PROMPTS if prompted else 0)
         self.people = nn.Sequential(Separable(WIDTH + 2, WIDTH), Separable(WIDTH, WIDTH), Separable(WIDTH, WIDTH))
         self.centre = nn.Conv2d(WIDTH, 1, 1)
         self.weights = nn.Conv2d(WIDTH, sum(i * o + o for i, o in LAYERS), 1)

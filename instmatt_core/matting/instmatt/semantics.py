@@ -41,10 +41,11 @@ class Semantics(nn.Module):
         return maps
 
     def start(self, closer: Mapping[str, Tensor]) -> None:
-        """Begin with the weights of the closer look, whose one prompt becomes the target."""
+        """Begin with the weights of the closer look: its box and its mask become the target, others' masks the reference."""
         own = self.pyramid.state_dict()
         state = {key: value for key, value in closer.items() if key in own}
-        state["prompt.weight"] = torch.cat((closer["prompt.weight"], torch.zeros_like(closer["prompt.weight"])), 1)
+        box, person, others = closer["prompt.weight"].unbind(1)
+        state["prompt.weight"] = torch.stack((box + person, others), 1)
         self.pyramid.load_state_dict(state)
 
 

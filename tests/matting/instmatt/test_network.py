@@ -96,10 +96,11 @@ def test_semantics_begin_with_the_closer_look_and_change_nothing_at_first() -> N
     pyramid = network.semantics.pyramid
     with torch.no_grad():
         assert not any(part.any() for part in network.semantics(image, tri_masks))
-        seen, box = torch.rand(1, 3, 64, 96), torch.rand(1, 1, 16, 24)
+        seen, target, others = torch.rand(1, 3, 64, 96), torch.rand(1, 1, 16, 24), torch.rand(1, 1, 16, 24)
         look = PeopleNetwork(prompted=True).eval()
         look.load_state_dict(closer)
-        torch.testing.assert_close(look.features(pyramid(seen, torch.cat((box, 0.3 * box), 1))[0]), look(seen, box)[2])
+        told, prompt = torch.cat((target, others), 1), torch.cat((target, target, others), 1)
+        torch.testing.assert_close(look.features(pyramid(seen, told)[0]), look(seen, prompt)[2])
 
 
 @pytest.mark.parametrize("size", [(96, 160), (128, 64)])
