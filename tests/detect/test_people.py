@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from instmatt_core.detect.geometry import distinct, iou
-from instmatt_core.detect.people import parts
+from instmatt_core.detect.people import looks, parts
 from instmatt_core.detect.people.detector import ALONE_SCORE, People, Seen
 from instmatt_core.detect.people.looks import SAME_SHARE, CloserLook, FirstLook
 from instmatt_core.detect.people.network import LAYERS, PeopleNetwork, draw_masks
 from instmatt_core.detect.people.parts import is_cut, is_small, spans
 from instmatt_core.image import resize
-from instmatt_core.instances import divide, mask_boxes, share, square_around
+from instmatt_core.instances import divide, share, square_around
 
 
 def test_network_shapes() -> None:
@@ -165,23 +165,31 @@ def test_masks_tell_the_closer_look_whom_a_box_is_about(example: torch.Tensor) -
     """Most of the other one is in the box, too."""
     people, look = People()(example), CloserLook(torch.device("cpu"))
     both = torch.cat((people.boxes[:, :2].amin(0), people.boxes[:, 2:].amax(0)))
-    for own, other in ((0, 1), (1, 0)):
+    for own in (0, 1):
         box = (people.boxes[own] + 2 * both) / 3
-        drawn, sure = look(example, box, people.masks[[own, other]])
+        drawn, sure = look(example, box, people.masks, own)
         assert iou(drawn > 0.5, people.masks[own] > 0.5) > max(0.8, iou(look(example, box)[0] > 0.5, people.masks[own] > 0.5))
         assert sure > 0.3
 
 
 def test_the_closer_look_is_told_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    detector, told = People(), []
-    masks = torch.stack((block(0, 50, 0, 50), block(20, 90, 60, 120), block(50, 90, 150, 180)))
-    monkeypatch.setattr(detector, "closer", lambda image, box, known: (told.append(known), (known[0], 0.5))[1])
-    for some in (masks, masks[:1]):
-        told.clear()
-        detector.draw(torch.zeros(3, 100, 200), Seen(mask_boxes(some), some, torch.full((len(some), 2), 0.5)), lambda done: None)
-        for i, known in enumerate(told):
-            assert torch.equal(known[0], some[i])
-            assert torch.equal(known[1], some.sum(0) - some[i])
+    """Box, own mask and the others', in a picture no larger than the square that it sees."""
+    look, told = CloserLook(torch.device("cpu")), []
+    monkeypatch.setattr(
+        looks, "draw_prompted", lambda network, images, prompts: (told.append(prompts), (torch.zeros(2, 64, 64), prompts))[1]
+    )
+    masks, box = torch.zeros(3, 64, 64), torch.tensor([8.0, 8, 60, 60])
+    masks[0, :32, :32] = masks[1, 32:, :32] = masks[2, :, 32:] = 1
+    for i in range(3):
+        look(torch.rand(3, 64, 64), box, masks, i)
+    look(torch.rand(3, 64, 64), box, masks[:1])
+    look(torch.rand(3, 64, 64), box)
+    for i, prompts in enumerate(told):
+        assert prompts.shape == (2, 3, 64, 64)
+        assert torch.equal(prompts[1], prompts[0].flip(2))
+        assert prompts[0, 0, 8:60, 8:60].min() == 1
+        assert torch.equal(prompts[0, 1], masks[i] if i < 3 else masks[0] * (i == 3))
+        assert torch.equal(prompts[0, 2], 1 - masks[i] if i < 3 else torch.zeros(64, 64))
 
 
 def test_what_a_box_adds(example: torch.Tensor) -> None:
@@ -212,11 +220,11 @@ def test_of_a_large_person_a_box_alone_has_to_be_surer(side: int, drawn: bool, m
     detector, mask = People(), torch.zeros(100, 100)
     mask[10 : 10 + side, 10 : 10 + side] = 1
     seen = Seen(torch.tensor([[10.0, 10, 10 + side, 10 + side]]), torch.zeros(1, 100, 100), torch.tensor([[0.0, 0.5]]))
-    monkeypatch.setattr(detector, "closer", lambda image, box, known: (mask, 0.5))
+    monkeypatch.setattr(detector, "closer", lambda image, box, masks, whose: (mask, 0.5))
     masks, scores = detector.draw(torch.zeros(3, 100, 100), seen, lambda done: None)
     assert bool(masks.any()) == drawn
     assert (float(scores[0]) > detector.min_score) == drawn
-    monkeypatch.setattr(detector, "closer", lambda image, box, known: (mask, 0.8))
+    monkeypatch.setattr(detector, "closer", lambda image, box, masks, whose: (mask, 0.8))
     assert float(detector.draw(torch.zeros(3, 100, 100), seen, lambda done: None)[1][0]) > detector.min_score + ALONE_SCORE
 
 

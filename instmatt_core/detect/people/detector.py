@@ -133,8 +133,7 @@ class People:
         enough = self.min_score + ALONE_SCORE * ~is_small(seen.boxes, (image.shape[1], image.shape[2]))
         for i, (box, first) in enumerate(zip(seen.boxes, seen.masks, strict=True)):
             progress(i / len(masks))
-            others = torch.cat((seen.masks[:i], seen.masks[i + 1 :])).amax(0) if len(masks) > 1 else torch.zeros_like(first)
-            drawn, sure = self.closer(image, box, torch.stack((first, others)))
+            drawn, sure = self.closer(image, box, seen.masks, i)
             certain = (sure * seen.scores[i].mean()).sqrt()
             if iou(first > 0.5, drawn > 0.5) > SAME_MASK_IOU:
                 masks[i], scores[i] = FIRST_SHARE * first + (1 - FIRST_SHARE) * drawn, certain

@@ -66,10 +66,10 @@ class CloserLook:
     def __init__(self, device: torch.device):
         self.device, self.network = device, load_network(PeopleNetwork(prompted=True), "people_closer", device)
 
-    def __call__(self, image: Tensor, box: Tensor, known: Tensor | None = None) -> tuple[Tensor, float]:
+    def __call__(self, image: Tensor, box: Tensor, masks: Tensor | None = None, whose: int = 0) -> tuple[Tensor, float]:
         """Mask ``(h, w)`` in [0, 1] of whom a box (x0, y0, x1, y1) px of ``image (3, h, w)`` is about, and how sure it is of anybody.
 
-        ``known (2, h, w)``: what masks there are of that person, and of all others.
+        ``masks (K, h, w)``: what is known of everybody; number ``whose`` of them, which may be empty, is of that person.
         """
         rows, columns = square_around(box, (image.shape[1], image.shape[2]), SURROUNDINGS)
         part = image[:, rows, columns]
@@ -77,8 +77,11 @@ class CloserLook:
         prompt = torch.zeros(PROMPTS, *part.shape[1:])
         x0, y0, x1, y1 = (box - torch.tensor((columns.start, rows.start)).repeat(2)).clamp(min=0).round().int().tolist()
         prompt[0, y0:y1, x0:x1] = 1
-        if known is not None:
-            prompt[1:] = known[:, rows, columns]
+        if masks is not None:
+            near = masks[:, rows, columns]
+            prompt[1] = near[whose]
+            if len(near) > 1:
+                prompt[2] = torch.cat((near[:whose], near[whose + 1 :])).amax(0)
         seen, told = resize(part, size), resize(prompt, (size[0] // MASK_STRIDE, size[1] // MASK_STRIDE))
         with torch.inference_mode():
             drawn, sure = draw_prompted(self.network, torch.stack((seen, seen.flip(2))), torch.stack((told, told.flip(2))))
