@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import torch
 from numpy.random import Generator
 
 from ..data.synthesis import Scene
@@ -15,6 +14,7 @@ from ..detect.geometry import matched
 from ..detect.people.detector import SAME_MASK_IOU
 from ..detect.people.looks import FirstLook
 from ..image import as_image, resize
+from ..metrics.imq import iou_matrix
 
 NOBODY = 0.12  # share of boxes in which nobody is
 LEAST_SIDE = 20  # px of the box of who is looked at
@@ -59,12 +59,10 @@ def glance(look: FirstLook, scene: Scene) -> Glance:
     """What ``look`` sees in a scene."""
     size = (scene.image.shape[0], scene.image.shape[1])
     masks = resize(look(as_image(scene.image), MOST_SEEN)[0], size)
-    seen, true = (masks > 0.5).flatten(1).float(), torch.from_numpy(scene.alphas > 127).flatten(1).float()
-    both = seen @ true.T
-    shared = both / (seen.sum(1)[:, None] + true.sum(1) - both).clamp(min=1)
-    anybody = torch.from_numpy((scene.alphas > 127).any(0) | scene.unsure).flatten().float()
-    away = seen @ anybody < WRONG * seen.sum(1)
-    return Glance((masks * 255).round().byte().numpy(), matched(shared.numpy(), SAME_MASK_IOU), away.nonzero()[:, 0].tolist())
+    seen, true = (masks > 0.5).numpy(), scene.alphas > 127
+    anybody = true.any(0) | scene.unsure
+    wrong = [k for k, mask in enumerate(seen) if (mask & anybody).sum() < WRONG * mask.sum()]
+    return Glance((masks * 255).round().byte().numpy(), matched(iou_matrix(seen, true), SAME_MASK_IOU), wrong)
 
 
 def choose(scene: Scene, seen: Glance, count: int, rng: Generator) -> Iterator[Told]:

@@ -175,9 +175,12 @@ def test_masks_tell_the_closer_look_whom_a_box_is_about(example: torch.Tensor) -
 def test_the_closer_look_is_told_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """Box, own mask and the others', in a picture no larger than the square that it sees."""
     look, told = CloserLook(torch.device("cpu")), []
-    monkeypatch.setattr(
-        looks, "draw_prompted", lambda network, images, prompts: (told.append(prompts), (torch.zeros(2, 64, 64), prompts))[1]
-    )
+
+    def draw(network: PeopleNetwork, images: torch.Tensor, prompts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        told.append(prompts)
+        return torch.zeros(2, 128, 128), torch.ones(2)
+
+    monkeypatch.setattr(looks, "draw_prompted", draw)
     masks, box = torch.zeros(3, 64, 64), torch.tensor([8.0, 8, 60, 60])
     masks[0, :32, :32] = masks[1, 32:, :32] = masks[2, :, 32:] = 1
     for i in range(3):

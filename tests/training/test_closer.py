@@ -41,7 +41,7 @@ def test_a_view_has_its_person_under_its_prompt() -> None:
         mask = masks[0, ::2, ::2] > 127  # at the prompt's size
         assert bool(mask.any()) == bool(count)
         if count:
-            assert (image[:, ::4, ::4][:, mask] > 150).float().mean() > 0.8
+            assert (image[:, ::4, ::4][:, masks[0, ::2, ::2] == 255] > 150).float().mean() > 0.9
             assert (prompt[0][mask] > 0).float().mean() > 0.5
             assert (mask[prompt[0] > 0]).float().mean() > 0.4
         else:
@@ -84,7 +84,7 @@ def test_what_is_known_of_a_person_is_told() -> None:
             assert not own.any() or np.array_equal(own, both.alphas[k])
             told += bool(own.any())
         else:
-            assert own[both.alphas.any(0)].mean() < 30 or not own.any()
+            assert own[both.alphas.any(0)].mean() < 30
     assert 12 < told < 22
 
 
