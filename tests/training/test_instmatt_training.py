@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from block_scenes import block_scene
 from safetensors.torch import load_file, save_file
 
-from instmatt_core.data.synthesis import Composer, Scene
+from instmatt_core.data.synthesis import Composer
 from instmatt_core.errors import UsageError, WeightsError
 from instmatt_core.instances import InstanceMasks
 from instmatt_core.matting.instmatt import InstMatt
@@ -50,16 +51,8 @@ def stage_one(cutouts: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     return folder / "out.safetensors", totals
 
 
-def scene_of(*boxes: tuple[int, int, int, int], side: int = 96) -> Scene:
-    alphas = np.zeros((len(boxes), side, side), np.uint8)
-    for alpha, (y0, x0, y1, x1) in zip(alphas, boxes, strict=True):
-        alpha[y0:y1, x0:x1] = 255
-    image = np.random.default_rng(0).integers(0, 256, (side, side, 3)).astype(np.uint8)
-    return Scene(image, alphas, np.zeros((side, side), bool))
-
-
 def test_a_view_is_a_window_of_the_scene_with_the_target_first() -> None:
-    scene = scene_of((10, 10, 60, 30), (20, 30, 70, 60))
+    scene = block_scene((10, 10, 60, 30), (20, 30, 70, 60), side=96)
     window = (slice(8, 72), slice(4, 68))
     alphas = scene.alphas[first(1, 2)]
     seen = view(scene.image, alphas, alphas > 127, window, 64)
@@ -71,7 +64,7 @@ def test_a_view_is_a_window_of_the_scene_with_the_target_first() -> None:
 
 
 def test_a_window_larger_than_the_view_is_shrunk() -> None:
-    scene = scene_of((9, 9, 60, 30), (21, 30, 69, 60))
+    scene = block_scene((9, 9, 60, 30), (21, 30, 69, 60), side=96)
     window = (slice(0, 96), slice(0, 96))
     seen = view(scene.image, scene.alphas, scene.alphas > 127, window, 32)
     assert {part.shape[-2:] for part in seen.values()} == {(32, 32)}
@@ -82,7 +75,7 @@ def test_a_window_larger_than_the_view_is_shrunk() -> None:
 
 
 def test_the_three_alphas_and_their_colours_make_the_picture() -> None:
-    scene = scene_of((10, 10, 60, 30), (20, 30, 70, 60))
+    scene = block_scene((10, 10, 60, 30), (20, 30, 70, 60), side=96)
     true = tri(scene.alphas)
     parts = colours(scene.image, true).astype(float) * (true[:, None] / 255)
     assert np.abs(parts.sum(0).transpose(1, 2, 0) - scene.image).max() < 1
@@ -97,7 +90,7 @@ def test_colours_reach_beyond_what_they_are_the_colours_of() -> None:
 
 
 def test_windows_lie_near_the_outline() -> None:
-    alpha = scene_of((40, 40, 60, 60)).alphas[0]
+    alpha = block_scene((40, 40, 60, 60), side=96).alphas[0]
     for seed in range(20):
         rows, columns = near_outline(alpha, 32, np.random.default_rng(seed))
         assert rows.stop - rows.start == columns.stop - columns.start == 32
@@ -105,7 +98,7 @@ def test_windows_lie_near_the_outline() -> None:
 
 
 def test_windows_of_whole_people_show_all_of_them() -> None:
-    mask = scene_of((30, 20, 70, 40)).alphas[0] > 127
+    mask = block_scene((30, 20, 70, 40), side=96).alphas[0] > 127
     for seed in range(20):
         rows, columns = whole_person(mask, 32, np.random.default_rng(seed))
         assert mask[rows, columns].sum() == mask.sum()
@@ -114,7 +107,7 @@ def test_windows_of_whole_people_show_all_of_them() -> None:
 
 
 def test_a_share_of_views_shows_the_whole_person() -> None:
-    scene = scene_of((4, 4, 92, 60))  # larger than a view
+    scene = block_scene((4, 4, 92, 60), side=96)  # larger than a view
     cut = [bool(v[[0, -1]].any() or v[:, [0, -1]].any()) for v in Views(48, 60, whole=0.5)(scene, np.random.default_rng(0))["true"][:, 0]]
     assert 15 < sum(cut) < 45
     assert not Views(48, 12, whole=1.0)(scene, np.random.default_rng(0))["true"][:, 0, :, -1].any()

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from block_scenes import block_scene
 
-from instmatt_core.data.synthesis import Scene
 from instmatt_core.training.people import LABEL_FROM, centre_loss, dice_loss, mask_loss, outline, targets
 
 
-def scene_of(*boxes: tuple[int, int, int, int], side: int = 64) -> Scene:
-    alphas = np.zeros((len(boxes), side, side), np.uint8)
-    for alpha, (y0, x0, y1, x1) in zip(alphas, boxes, strict=True):
-        alpha[y0:y1, x0:x1] = 255
-    return Scene(np.zeros((side, side, 3), np.uint8), alphas, np.zeros((side, side), bool))
-
-
 def test_targets() -> None:
-    batch = targets(scene_of((0, 0, 16, 16), (30, 20, 60, 50)), np.random.default_rng(0))
+    batch = targets(block_scene((0, 0, 16, 16), (30, 20, 60, 50), side=64), np.random.default_rng(0))
     assert batch["count"] == 2
     assert (batch["heat"] == 1).nonzero().tolist() == [[0, 0], [5, 4]]  # (7.5, 7.5) and (44.5, 34.5) in cells of 8 px
     assert batch["cells"][0, 0].tolist() == [0, 0]
@@ -28,7 +21,7 @@ def test_targets() -> None:
 
 
 def test_a_centre_lies_on_its_person() -> None:
-    scene = scene_of((4, 4, 60, 60))
+    scene = block_scene((4, 4, 60, 60), side=64)
     scene.alphas[0, 12:60, 12:52] = 0  # an arch; its centre of gravity lies in the hole
     y, x = targets(scene, np.random.default_rng(0))["cells"][0, 0].tolist()
     assert scene.alphas[0, 8 * y : 8 * y + 8, 8 * x : 8 * x + 8].any()
