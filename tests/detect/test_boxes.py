@@ -9,14 +9,14 @@ from instmatt_core.detect.blazepose import BlazePose
 from instmatt_core.detect.boxes import masks_in_boxes
 from instmatt_core.detect.people.looks import CloserLook
 from instmatt_core.errors import GuidanceError
-from instmatt_core.instances import InstanceMasks
+from instmatt_core.instances import InstanceMasks, take
 
 
 def nobody(image: torch.Tensor) -> InstanceMasks:
     return InstanceMasks(torch.zeros(0, *image.shape[1:]), torch.zeros(0, 4), torch.zeros(0))
 
 
-def blind(image: torch.Tensor, box: torch.Tensor) -> tuple[torch.Tensor, float]:
+def blind(image: torch.Tensor, box: torch.Tensor, known: torch.Tensor) -> tuple[torch.Tensor, float]:
     """A closer look that sees nobody."""
     return torch.zeros(image.shape[1:]), 0.0
 
@@ -41,13 +41,26 @@ def test_whom_the_detector_misses_a_closer_look_draws(example: torch.Tensor) -> 
     assert all(iou(a, b) > 0.9 for a, b in zip(found.masks, people.masks, strict=True))
 
 
+def test_a_closer_look_is_told_who_is_found_in_other_boxes(example: torch.Tensor) -> None:
+    people, told = BlazePose()(example), []
+
+    def look(image: torch.Tensor, box: torch.Tensor, known: torch.Tensor) -> tuple[torch.Tensor, float]:
+        told.append(known)
+        return people.masks[1], 1.0
+
+    masks_in_boxes(example, people.boxes, lambda image: take(people, torch.tensor([0])), look)
+    (known,) = told
+    assert not known[0].any()
+    assert torch.equal(known[1:], people.masks[:1])
+
+
 def test_what_a_closer_look_draws_must_fill_the_box(example: torch.Tensor) -> None:
     """A person elsewhere, or one of whom it is not sure, is not the box's; here GrabCut cannot take anything else."""
     box = torch.tensor([[0.0, 0, 960, 640]])
     corner, all_of_it = torch.zeros(640, 960), torch.ones(640, 960) * 0.9
     corner[:99, :99] = 1
     for mask, sure, drawn in ((corner, 0.9, False), (all_of_it, 0.1, False), (all_of_it, 0.9, True)):
-        found = masks_in_boxes(example, box, nobody, lambda image, box, answer=(mask, sure): answer)  # type: ignore[misc]
+        found = masks_in_boxes(example, box, nobody, lambda image, box, known, answer=(mask, sure): answer)  # type: ignore[misc]
         assert (float(found.masks[0, 300, 300]) == pytest.approx(0.9)) == drawn
 
 
