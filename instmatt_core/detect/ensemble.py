@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..image import fit, resize
-from ..instances import InstanceMasks, left_to_right, mask_boxes, share, take
+from ..instances import InstanceMasks, divide, left_to_right, mask_boxes, take
 from .blazepose import BlazePose
 from .blazepose.detector import steadiness
 from .geometry import iou
@@ -96,6 +96,6 @@ def together(people: InstanceMasks, others: InstanceMasks) -> InstanceMasks:
         mask.lerp_(others.masks[best], BLAZEPOSE_SHARE * other / max(own + other, 1e-6))
         if others.heads is not None:
             head.copy_(others.heads[best])
-    masks = share(masks)
+    masks = divide(masks)
     found = InstanceMasks(masks, mask_boxes(masks), people.scores, heads)
     return left_to_right(take(found, (masks > 0.5).flatten(1).any(1)))
