@@ -128,9 +128,9 @@ _ENTRIES = (
         licence=APACHE,
         parameters=4_566_756,
         trained_on="scenes of Clothing Co-Parsing street photographs, machine-made portraits, drawn people and things; docs/people.md",
-        figures="with yolox-nano and people-closer on 200 composed scenes of kept-aside people: RQ 94.5, recall 91.8%; docs/people.md",
-        size=4_750_992,
-        sha256="69e9444745f6c5a8ba683f08b30491c0117f646d5f6b2596a5bb32c372da24b4",
+        figures="with yolox-nano and people-closer on 200 composed scenes of kept-aside people: RQ 94.9, recall 92.6%; docs/people.md",
+        size=4_751_000,
+        sha256="4f43331125125bab99f7f484412a162bf002839f8c8b5bdf53b7106997fce8de",
     ),
     Weights(
         name="people-closer",

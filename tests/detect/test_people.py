@@ -261,6 +261,27 @@ def test_small_people_are_found_in_parts(example: torch.Tensor, monkeypatch: pyt
     assert len(People()(picture)) < 12
 
 
+@pytest.mark.parametrize(("scores", "side", "looked"), [((0.4, 0.3), 15, 10), ((0.4, 0.2), 15, 1), ((0.4, 0.4), 60, 1)])
+def test_parts_are_looked_at_where_two_small_people_are_suspected(
+    scores: tuple[float, float], side: int, looked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Suspected by the first look alone, and not sure enough to be found in the whole picture."""
+    detector, count = People(), 0
+    boxes = torch.tensor([[10.0, 10, 10 + side, 10 + side], [30, 30, 30 + side, 30 + side]])
+
+    def see(image: torch.Tensor) -> Seen:
+        nonlocal count
+        count += 1
+        if count > 1:
+            return Seen(torch.zeros(0, 4), torch.zeros(0, *image.shape[1:]), torch.zeros(0, 2))
+        return Seen(boxes, torch.zeros(2, 100, 100), torch.stack((torch.tensor(scores), torch.zeros(2)), 1))
+
+    monkeypatch.setattr(detector, "see", see)
+    monkeypatch.setattr(detector, "closer", lambda image, box, masks, whose: (torch.zeros(100, 100), 0.0))
+    assert len(detector(torch.zeros(3, 100, 100))) == 0
+    assert count == looked
+
+
 def test_two_people(example: torch.Tensor) -> None:
     people = People()(example)
     assert len(people) == 2

@@ -23,7 +23,8 @@ PART_SHARE = 0.9  # share of the smaller mask's area above which, in the end, tw
 LEAST_LEFT = 0.3  # of a mask when all masks have been made to share the picture; with less, it was somebody else's
 SURE_BOX = 0.4  # score of a box whose word is enough where the first look had no mask, or another one
 ALONE_SCORE = 0.1  # by which it has to be surer there, unless the person is small, whom the first look misses more easily
-FEW = 2  # people who are small; if there are so many, parts of the picture are looked at, too
+FEW = 2  # people who are small; if so many are suspected, parts of the picture are looked at, too
+SUSPECTED = 0.15  # how sure the first look and the box are, on average, of somebody who is suspected
 
 
 @dataclass(frozen=True)
@@ -74,15 +75,15 @@ class People:
         return left_to_right(InstanceMasks(masks, mask_boxes(masks), scores[there]))
 
     def look_everywhere(self, image: Tensor, progress: Callable[[float], None]) -> tuple[Tensor, Tensor]:
-        """Masks ``(K, h, w)`` and scores ``(K,)`` of people in a picture ``(3, h, w)``, surest first: of the whole, and where people are
-        small, of overlapping parts, too."""
+        """Masks ``(K, h, w)`` and scores ``(K,)`` of people in a picture ``(3, h, w)``, surest first: of the whole, and where people seem to
+        be small, of overlapping parts, too."""
         size = (image.shape[1], image.shape[2])
-        masks, scores = self.draw(image, self.see(image), lambda done: progress(0.1 + 0.3 * done))
+        seen = self.see(image)
+        masks, scores = self.draw(image, seen, lambda done: progress(0.1 + 0.3 * done))
         masks, scores = self.settle(masks, scores, len(masks))
-        whole, known = len(masks), mask_boxes(masks)
-        if is_small(known, size).sum() < FEW:
+        if (is_small(seen.boxes, size) & (seen.scores.mean(1) >= SUSPECTED)).sum() < FEW:
             return masks, scores
-        found, parts = [(masks, scores)], parts_of(size)
+        whole, known, found, parts = len(masks), mask_boxes(masks), [(masks, scores)], parts_of(size)
         for i, (rows, columns) in enumerate(parts):
             near = self.see(image[:, rows, columns])
             boxes = near.boxes + torch.tensor((columns.start, rows.start)).repeat(2)
