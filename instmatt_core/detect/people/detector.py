@@ -75,8 +75,8 @@ class People:
         return left_to_right(InstanceMasks(masks, mask_boxes(masks), scores[there]))
 
     def look_everywhere(self, image: Tensor, progress: Callable[[float], None]) -> tuple[Tensor, Tensor]:
-        """Masks ``(K, h, w)`` and scores ``(K,)`` of people in a picture ``(3, h, w)``, surest first: of the whole, and where people seem to
-        be small, of overlapping parts, too."""
+        """Masks ``(K, h, w)`` and scores ``(K,)`` of people in a picture ``(3, h, w)``, surest first: of the whole, and where people seem
+        to be small, of overlapping parts, too."""
         size = (image.shape[1], image.shape[2])
         seen = self.see(image)
         masks, scores = self.draw(image, seen, lambda done: progress(0.1 + 0.3 * done))
