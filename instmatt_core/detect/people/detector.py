@@ -83,7 +83,8 @@ class People:
         masks, scores = self.settle(masks, scores, len(masks))
         if (is_small(seen.boxes, size) & (seen.scores.mean(1) >= SUSPECTED)).sum() < FEW:
             return masks, scores
-        whole, known, found, parts = len(masks), mask_boxes(masks), [(masks, scores)], parts_of(size)
+        whole, known = len(masks), mask_boxes(masks)
+        found, parts = [(masks, scores)], parts_of(size)
         for i, (rows, columns) in enumerate(parts):
             near = self.see(image[:, rows, columns])
             boxes = near.boxes + torch.tensor((columns.start, rows.start)).repeat(2)
