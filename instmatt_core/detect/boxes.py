@@ -15,7 +15,7 @@ from ..instances import InstanceMasks, around, mask_boxes
 from .geometry import assign, distinct, overlaps
 
 Detector = Callable[..., InstanceMasks]
-Drawer = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, float]]
+Drawer = Callable[[Tensor, Tensor, list[Tensor]], tuple[Tensor, float]]
 MARGIN = 0.15  # of a box's longer side, round it; GrabCut learns from there what is not the person
 LEAST_SURE = 0.2  # of a closer look; with less, nobody seems to be there
 LEAST_IOU = 0.5  # least IoU of a box with that of the person in it
@@ -46,7 +46,7 @@ def masks_in_boxes(
     inside = [(max(0, round(x0)), max(0, round(y0)), min(width, round(x1)), min(height, round(y1))) for x0, y0, x1, y1 in boxes.tolist()]
     inside = [box for box in inside if box[2] - box[0] >= 2 and box[3] - box[1] >= 2]
     theirs = _assign(everyone, inside)
-    known = torch.cat((torch.zeros(1, height, width), everyone.masks[list(theirs.values())]))  # nothing of who is missed, and the others
+    known = [torch.zeros(height, width), *(everyone.masks[k] for k in theirs.values())]  # nothing of who is missed, and the others
     masks = []
     for index, (x0, y0, x1, y1) in enumerate(inside):
         progress((index + 0.5) / len(inside))

@@ -16,7 +16,7 @@ def nobody(image: torch.Tensor) -> InstanceMasks:
     return InstanceMasks(torch.zeros(0, *image.shape[1:]), torch.zeros(0, 4), torch.zeros(0))
 
 
-def blind(image: torch.Tensor, box: torch.Tensor, known: torch.Tensor) -> tuple[torch.Tensor, float]:
+def blind(image: torch.Tensor, box: torch.Tensor, known: list[torch.Tensor]) -> tuple[torch.Tensor, float]:
     """A closer look that sees nobody."""
     return torch.zeros(image.shape[1:]), 0.0
 
@@ -44,14 +44,14 @@ def test_whom_the_detector_misses_a_closer_look_draws(example: torch.Tensor) -> 
 def test_a_closer_look_is_told_who_is_found_in_other_boxes(example: torch.Tensor) -> None:
     people, told = BlazePose()(example), []
 
-    def look(image: torch.Tensor, box: torch.Tensor, known: torch.Tensor) -> tuple[torch.Tensor, float]:
+    def look(image: torch.Tensor, box: torch.Tensor, known: list[torch.Tensor]) -> tuple[torch.Tensor, float]:
         told.append(known)
         return people.masks[1], 1.0
 
     masks_in_boxes(example, people.boxes, lambda image: take(people, torch.tensor([0])), look)
     (known,) = told
     assert not known[0].any()
-    assert torch.equal(known[1:], people.masks[:1])
+    assert torch.equal(torch.stack(known[1:]), people.masks[:1])
 
 
 def test_what_a_closer_look_draws_must_fill_the_box(example: torch.Tensor) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from block_scenes import block_scene
 
 from instmatt_core.data.synthesis import Scene
 from instmatt_core.errors import UsageError
@@ -50,10 +51,8 @@ def test_each_scene_has_one_of_the_detectors(example: torch.Tensor) -> None:
 
 
 def test_a_share_of_views_is_guided_by_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    alphas = np.zeros((2, 96, 96), np.uint8)
-    alphas[0, 10:80, 10:40], alphas[1, 20:90, 50:90] = 255, 255
-    scene = Scene(np.zeros((96, 96, 3), np.uint8), alphas, np.zeros((96, 96), bool))
-    found = np.zeros(alphas.shape, bool)
+    scene = block_scene((10, 10, 80, 40), (20, 50, 90, 90), side=96)
+    found = np.zeros(scene.alphas.shape, bool)
     found[1, 30:80, 55:85] = True  # of the first nothing
     views = Views(64, 3, detected=1.0)
     monkeypatch.setattr(views, "find", lambda scene, rng: found)

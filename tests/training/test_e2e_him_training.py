@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from block_scenes import block_scene
 
-from instmatt_core.data.synthesis import Scene
 from instmatt_core.matting.e2e_him import E2EHIM
 from instmatt_core.training import e2e_him, losses
 from instmatt_core.training.e2e_him import BACKGROUND, FOREGROUND, UNKNOWN, targets, trimap
@@ -33,12 +33,11 @@ def test_trimap() -> None:
 
 
 def test_targets() -> None:
-    alphas = np.zeros((2, 64, 64), np.uint8)
-    alphas[0, :30], alphas[1, 30:] = 255, 255
-    batch = targets(Scene(np.zeros((64, 64, 3), np.uint8), alphas, np.zeros((64, 64), bool)), np.random.default_rng(0))
+    scene = block_scene((0, 0, 30, 64), (30, 0, 64, 64), side=64)
+    batch = targets(scene, np.random.default_rng(0))
     assert batch["count"] == 2
     assert batch["alphas"].shape == batch["trimaps"].shape == (20, 64, 64)
-    assert torch.equal(batch["alphas"][:2], torch.from_numpy(alphas))
+    assert torch.equal(batch["alphas"][:2], torch.from_numpy(scene.alphas))
     assert not batch["trimaps"][2:].any()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -66,10 +68,10 @@ class CloserLook:
     def __init__(self, device: torch.device):
         self.device, self.network = device, load_network(PeopleNetwork(prompted=True), "people_closer", device)
 
-    def __call__(self, image: Tensor, box: Tensor, masks: Tensor | None = None, whose: int = 0) -> tuple[Tensor, float]:
+    def __call__(self, image: Tensor, box: Tensor, masks: Iterable[Tensor] | None = None, whose: int = 0) -> tuple[Tensor, float]:
         """Mask ``(h, w)`` in [0, 1] of whom a box (x0, y0, x1, y1) px of ``image (3, h, w)`` is about, and how sure it is of anybody.
 
-        ``masks (K, h, w)``: what is known of everybody; number ``whose`` of them, which may be empty, is of that person.
+        ``masks``, K times ``(h, w)``: what is known of everybody; number ``whose`` of them, which may be empty, is of that person.
         """
         rows, columns = square_around(box, (image.shape[1], image.shape[2]), SURROUNDINGS)
         part = image[:, rows, columns]
@@ -78,7 +80,7 @@ class CloserLook:
         x0, y0, x1, y1 = (box - torch.tensor((columns.start, rows.start)).repeat(2)).clamp(min=0).round().int().tolist()
         prompt[0, y0:y1, x0:x1] = 1
         if masks is not None:
-            near = masks[:, rows, columns]
+            near = torch.stack([mask[rows, columns] for mask in masks])
             prompt[1] = near[whose]
             if len(near) > 1:
                 prompt[2] = torch.cat((near[:whose], near[whose + 1 :])).amax(0)
