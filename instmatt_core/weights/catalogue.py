@@ -141,8 +141,8 @@ _ENTRIES = (
         parameters=4_567_428,
         trained_on="scenes of Clothing Co-Parsing street photographs, machine-made portraits, drawn people and things; docs/people.md",
         figures="see people; docs/people.md",
-        size=4_752_528,
-        sha256="455ee1e7d03090d8c2467981bd5f9fa0ef65509ffe21360d3a40185df23adf7a",
+        size=4_752_592,
+        sha256="9d819ecf10798cfa16772652f225d84e78d5a83593b05069c97d86aa3060ef36",
     ),
     Weights(
         name="instmatt-compact",

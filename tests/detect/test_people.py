@@ -172,6 +172,20 @@ def test_masks_tell_the_closer_look_whom_a_box_is_about(example: torch.Tensor) -
         assert sure > 0.3
 
 
+@pytest.mark.parametrize(("height", "side"), [(60, 256), (150, 320), (600, 384)])  # with surroundings 84, 210 and 840 px
+def test_the_closer_look_enlarges_half_again_within_bounds(monkeypatch: pytest.MonkeyPatch, height: int, side: int) -> None:
+    def drawn(network: PeopleNetwork, images: torch.Tensor, prompts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        assert images.shape == (2, 3, side, side)
+        assert prompts.shape == (2, looks.PROMPTS, side // 4, side // 4)
+        return torch.ones(2, side // 2, side // 2), torch.ones(2)
+
+    monkeypatch.setattr(looks, "draw_prompted", drawn)
+    box = torch.tensor((150.0, 150, 150 + height / 3, 150 + height))
+    mask, sure = CloserLook(torch.device("cpu"))(torch.rand(3, 900, 900), box)
+    assert mask.shape == (900, 900)
+    assert sure == 1
+
+
 def test_the_closer_look_is_told_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """Box, own mask and the others', in a picture no larger than the square that it sees."""
     look, told = CloserLook(torch.device("cpu")), []

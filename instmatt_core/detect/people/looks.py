@@ -18,7 +18,8 @@ SIDE = 448  # what the first look sees
 LEAST_SCORE = 0.15  # of the first look's people
 LEAST_AREA = 24  # px of a mask as the network draws it
 SAME_SHARE = 0.5  # share of the smaller mask's area above which two masks are of one person
-CLOSER_SIDE = 256  # what the closer look sees, once as it is and once mirrored
+CLOSER_SIDES = (256, 384)  # what the closer look sees, at least and at most, once as it is and once mirrored
+ENLARGED = 1.5  # how far between the two
 SURROUNDINGS = 0.2  # of a box's longer side, on every side, which the closer look sees, too
 
 
@@ -75,7 +76,8 @@ class CloserLook:
         """
         rows, columns = square_around(box, (image.shape[1], image.shape[2]), SURROUNDINGS)
         part = image[:, rows, columns]
-        size = network_size((part.shape[1], part.shape[2]), CLOSER_SIDE)
+        side = min(max(round(ENLARGED * max(part.shape[1:])), CLOSER_SIDES[0]), CLOSER_SIDES[1])
+        size = network_size((part.shape[1], part.shape[2]), side)
         prompt = torch.zeros(PROMPTS, *part.shape[1:])
         x0, y0, x1, y1 = (box - torch.tensor((columns.start, rows.start)).repeat(2)).clamp(min=0).round().int().tolist()
         prompt[0, y0:y1, x0:x1] = 1
