@@ -29,6 +29,6 @@ def test_missing_weights_are_explained(name: str, tmp_path: object, monkeypatch:
     from instmatt_core.errors import WeightsError
 
     monkeypatch.setenv("INSTMATT_HOME", str(tmp_path))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(WeightsError, match=name):
         Pipeline(name, device="cpu").detector  # noqa: B018
