@@ -70,12 +70,12 @@ def report(pred: Path, truth: Path, options: argparse.Namespace) -> None:
 def print_report(evaluation: Evaluation, *, per_image: bool) -> None:
     """Tables on standard output, remarks on standard error."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     from ..metrics.report import tables
+    from .console import Console
 
-    console = Console(markup=False, emoji=False, highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
     for table in tables(evaluation, per_image=per_image):
         printed = Table(title=table.title, box=box.SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
         for index, name in enumerate(table.header):

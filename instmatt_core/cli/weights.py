@@ -53,17 +53,17 @@ def register(commands: Any) -> None:
 
 def run_list(options: argparse.Namespace) -> int:
     """Print the table, or everything about the named ones."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from ..weights.catalogue import CATALOGUE, find_entry
     from ..weights.settings import weights_folder
+    from .console import Console
 
-    console = Console(highlight=False)
+    console = Console()
     if options.names:
         for entry in map(find_entry, options.names):
-            console.print(_details(entry), markup=False, soft_wrap=True)
+            console.print(_details(entry), soft_wrap=True)
         return 0
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("name", "system", "size", "licence", "where it is"):
@@ -73,9 +73,9 @@ def run_list(options: argparse.Namespace) -> int:
         state = Text(place, "green") if place else Text(f"not here: {'pull' if _is_on_hub(entry) else 'convert'}", "dim")
         table.add_row(entry.name, entry.system, _size(entry), entry.licence.name, state)
     console.print(table)
-    console.print(f"\nYour folder: {weights_folder()}", markup=False, soft_wrap=True)
+    console.print(f"\nYour folder: {weights_folder()}", soft_wrap=True)
     more = f"More: {command()} weights list NAME. To get one: {command()} weights pull NAME, which says how if it cannot."
-    console.print(more, markup=False, soft_wrap=True)
+    console.print(more, soft_wrap=True)
     return 0
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,3 +75,11 @@ def test_verify(capsys: pytest.CaptureFixture[str], home: Path) -> None:
 def test_pull_offline(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["weights", "pull", "vitmatte-small"]) == 1
     assert "HF_HUB_OFFLINE is set" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nothing tells a program there that nobody reads on")
+def test_nobody_reads_on() -> None:
+    with subprocess.Popen([sys.executable, "-m", "instmatt_core.cli.main", "weights", "list"], stdout=subprocess.PIPE) as listing:
+        assert listing.stdout is not None
+        listing.stdout.close()  # as head does
+        assert listing.wait(timeout=60) == 141
