@@ -18,7 +18,7 @@ SIDE = 448  # what the first look sees
 LEAST_SCORE = 0.15  # of the first look's people
 LEAST_AREA = 24  # px of a mask as the network draws it
 SAME_SHARE = 0.5  # share of the smaller mask's area above which two masks are of one person
-CLOSER_SIDES = (256, 384)  # what the closer look sees, at least and at most, once as it is and once mirrored
+CLOSER_SIDES = (256, 320)  # what the closer look sees, at least and at most, once as it is and once mirrored
 ENLARGED = 1.5  # how far between the two
 SURROUNDINGS = 0.2  # of a box's longer side, on every side, which the closer look sees, too
 
