@@ -1,7 +1,7 @@
 """Both detectors of the package together: the people detector says who is there, BlazePose helps to draw them.
 
 The one finds nearly everybody; the other has learned from photographs of all kinds, and its outlines help where those are unlike what the
-first has learned from. Measured in docs/people.md.
+first has learned from. Measured in docs/people.md; its numbers were chosen as docs/people_development.md says.
 """
 
 from __future__ import annotations
