@@ -162,9 +162,10 @@ def test_the_closer_look_draws_whom_the_box_is_about(example: torch.Tensor) -> N
 
 
 def test_masks_tell_the_closer_look_whom_a_box_is_about(example: torch.Tensor) -> None:
-    """The box is about both."""
+    """The box is about both; by itself it tells of one at most."""
     people, look = People()(example), CloserLook(torch.device("cpu"))
     both = torch.cat((people.boxes[:, :2].amin(0), people.boxes[:, 2:].amax(0)))
+    assert min(iou(look(example, both)[0] > 0.5, mask > 0.5) for mask in people.masks) < 0.5
     for own in (0, 1):
         drawn, sure = look(example, both, people.masks, own)
         assert iou(drawn > 0.5, people.masks[own] > 0.5) > 0.8
