@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,15 +13,18 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from deterministic_weights import deterministic_state
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from instmatt_core.detect.mobile_sam.network import MobileSAM
 from instmatt_core.pyramid import EfficientNetLite2
 from instmatt_core.weights import read_safetensors
 from instmatt_core.weights.check import manifest
 
 TOOLS = Path(__file__).parent.parent / "tools"
+MOBILE_SAM = Path(__file__).parent / "detect" / "golden" / "mobile_sam.json"
 Load = Callable[..., ModuleType]
 
 
@@ -107,6 +111,23 @@ def test_convert_efficientnet_lite2_names(load: Load) -> None:
             published[f"{before}{norm}.{leaf}"] = torch.ones(len(kernel))
     made = load("convert_efficientnet_lite2").convert(published)
     assert {name: value.shape for name, value in made.items()} == {name: value.shape for name, value in wanted.items()}
+
+
+def test_convert_mobile_sam(load: Load) -> None:
+    """The published names and shapes, with deterministic weights: ``logits`` and ``features`` are what the published network makes of
+    them, of a picture in which windows are filled up."""
+    case = np.load(MOBILE_SAM.with_suffix(".npz"))
+    state = load("convert_mobile_sam").convert(deterministic_state(json.loads(MOBILE_SAM.read_text())))
+    network = MobileSAM().eval()
+    network.load_state_dict(state)
+    image = torch.from_numpy(case["image"]).permute(2, 0, 1)[None] / 255
+    mask = torch.from_numpy(case["mask"])[None, None] / 255
+    others = torch.rand(mask.shape)  # which the published network is not told
+    with torch.inference_mode():
+        features = network.encoder((image - network.mean) / network.spread)
+        logits = network(image, torch.from_numpy(case["box"])[None], torch.cat((mask, others), 1))
+    torch.testing.assert_close(features[0, :, ::3, ::3], torch.from_numpy(case["features"]), atol=1e-3, rtol=0)
+    torch.testing.assert_close(logits[0], torch.from_numpy(case["logits"]), atol=1e-3, rtol=0)
 
 
 def test_convert_yolox(load: Load, tmp_path: Path) -> None:

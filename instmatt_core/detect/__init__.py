@@ -18,17 +18,17 @@ class About:
 ABOUT = (
     About(
         "ensemble",
-        "the next two together: people says who is there, BlazePose helps to draw them",
+        "people says who is there, MobileSAM draws everybody's outline again",
         "nothing: in the package, works offline",
         "Apache-2.0",
     ),
-    About("blazepose", "MediaPipe's BlazePose, for several people", "nothing: in the package, works offline", "Apache-2.0"),
     About(
         "people",
         "YOLOX-Nano's boxes, masks by this project's own networks; in two fifths of the time",
         "nothing: in the package, works offline",
         "Apache-2.0",
     ),
+    About("blazepose", "MediaPipe's BlazePose, for several people", "nothing: in the package, works offline", "Apache-2.0"),
     About(
         "mask-rcnn",
         "Mask R-CNN R50-FPN 3x, as InstMatt's paper has it; COCO mask AP 37",

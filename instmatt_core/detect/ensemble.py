@@ -1,7 +1,7 @@
-"""Both detectors of the package together: the people detector says who is there, BlazePose helps to draw them.
+"""The default detector: the people detector says who is there, MobileSAM draws everybody's outline again.
 
-The one finds nearly everybody; the other has learned from photographs of all kinds, and its outlines help where those are unlike what the
-first has learned from. Measured in docs/people.md; its numbers were chosen as docs/people_development.md says.
+The one finds nearly everybody and keeps them apart; the other has learned outlines from eleven million photographs. Measured in
+docs/people.md; its numbers were chosen as docs/people_development.md says.
 """
 
 from __future__ import annotations
@@ -13,18 +13,13 @@ from torch import Tensor, nn
 
 from ..image import fit, resize
 from ..instances import InstanceMasks, divide, left_to_right, mask_boxes, take
-from .blazepose import BlazePose
-from .blazepose.detector import steadiness
 from .geometry import iou
+from .mobile_sam import OutlineLook
 from .people import People
 from .people.detector import WORKING_SIDE
 from .people.looks import CloserLook
-from .people.parts import is_small
 
 SAME_IOU = 0.6  # IoU from which on two masks are of one person
-BLAZEPOSE_SHARE = 0.3  # of BlazePose's mask in the result, against a people detector's that is not steady at all; half of it between equals
-STEP = 2  # pixels from one that is compared to the next
-STEADINESS_POWER = 6  # of each mask's weight
 
 
 class Ensemble:
@@ -38,8 +33,8 @@ class Ensemble:
     name = "ensemble"
 
     def __init__(self, device: str | torch.device = "cpu", *, max_people: int = 40):
-        self.people, self.blazepose = People(device, max_people=max_people), BlazePose(device)
-        self.networks = nn.ModuleList((self.people.networks, self.blazepose.detector, self.blazepose.landmarks))
+        self.people, self.outline = People(device, max_people=max_people), OutlineLook(torch.device(device))
+        self.networks = nn.ModuleList((self.people.networks, self.outline.network))
 
     @property
     def device(self) -> torch.device:
@@ -48,7 +43,7 @@ class Ensemble:
 
     @device.setter
     def device(self, device: torch.device) -> None:
-        self.people.device = self.blazepose.device = device
+        self.people.device = self.outline.device = device
 
     @property
     def closer(self) -> CloserLook:
@@ -65,37 +60,23 @@ class Ensemble:
         self.people.max_people = most
 
     def __call__(self, image: Tensor, progress: Callable[[float], None] = lambda share: None) -> InstanceMasks:
-        """Find people in ``image (3, H, W)``; the masks have its size and are ordered left to right.
-
-        Heads are known of those people whom BlazePose finds, too. It does not look where everybody is small.
-        """
+        """Find people in ``image (3, H, W)``; the masks have its size and are ordered left to right."""
         size = (image.shape[1], image.shape[2])
-        working = fit(size, WORKING_SIDE)
-        picture = resize(image, working)
-        people = self.people(picture, lambda done: progress(0.2 * done))
-        if not is_small(people.boxes, working).all():  # BlazePose hardly sees those, and takes long to look for them
-            people = together(people, self.blazepose(picture, lambda done: progress(0.2 + 0.75 * done)))
+        picture = resize(image, fit(size, WORKING_SIDE))
+        people = self.people(picture, lambda done: progress(0.4 * done))
+        people = self.redrawn(picture, people, lambda done: progress(0.4 + 0.5 * done))
         masks = resize(people.masks, size).clamp(0, 1)  # rounding
-        heads = None if people.heads is None else people.heads * (size[1] / working[1])
         progress(1.0)
-        return InstanceMasks(masks, mask_boxes(masks), people.scores, heads)
+        return InstanceMasks(masks, mask_boxes(masks), people.scores)
 
-
-def together(people: InstanceMasks, others: InstanceMasks) -> InstanceMasks:
-    """All of ``people``, each mask averaged with that of ``others`` who is the same person, if anybody is.
-
-    The steadier of two masks weighs more: among views of one person it is the truer one.
-    """
-    masks, heads = people.masks.clone(), torch.full((len(people), 3), torch.nan)
-    for mask, head in zip(masks, heads, strict=True):
-        overlaps = [iou(mask[::STEP, ::STEP] > 0.5, other[::STEP, ::STEP] > 0.5) for other in others.masks]
-        if max(overlaps, default=0) < SAME_IOU:
-            continue
-        best = overlaps.index(max(overlaps))
-        own, other = (steadiness(m.numpy()) ** STEADINESS_POWER for m in (mask, others.masks[best]))
-        mask.lerp_(others.masks[best], BLAZEPOSE_SHARE * other / max(own + other, 1e-6))
-        if others.heads is not None:
-            head.copy_(others.heads[best])
-    masks = divide(masks)
-    found = InstanceMasks(masks, mask_boxes(masks), people.scores, heads)
-    return left_to_right(take(found, (masks > 0.5).flatten(1).any(1)))
+    def redrawn(self, image: Tensor, people: InstanceMasks, progress: Callable[[float], None]) -> InstanceMasks:
+        """All of ``people``, with the masks that are drawn again, unless one of these is somebody else's."""
+        masks = people.masks.clone()
+        for i, box in enumerate(people.boxes):
+            progress(i / len(people))
+            drawn = self.outline(image, box, people.masks, i)
+            if iou(people.masks[i] > 0.5, drawn > 0.5) >= SAME_IOU:
+                masks[i] = drawn
+        masks = divide(masks)
+        found = InstanceMasks(masks, mask_boxes(masks), people.scores)
+        return left_to_right(take(found, (masks > 0.5).flatten(1).any(1)))

@@ -29,15 +29,21 @@ SURROUNDINGS = (0.1, 0.5)  # of a box's longer side, on every side
 
 
 class Prompts:
-    """Makes of a scene ``count`` views of ``size`` px, each with one person's targets and ``prompt (3, S/4, S/4)`` uint8."""
+    """Makes of a scene ``count`` views of ``size`` px, each with one person's targets, ``box (4,)`` px, and ``prompt (3, S/4, S/4)`` uint8:
+    the box, and what masks are known of that person and of all others."""
 
     def __init__(self, size: int, count: int):
         self.size, self.count = size, count
         self.first = FirstLook(torch.device("cpu"))
 
     def __call__(self, scene: Scene, rng: Generator) -> Batch:
-        views = [self.view(scene.image, told, rng) for told in choose(scene, glance(self.first, scene), self.count, rng)]
+        everyone = choose(scene, glance(self.first, scene), self.count, rng)
+        views = [self.view(scene.image, self.known(scene.image, told, rng), rng) for told in everyone]
         return {name: torch.stack([view[name] for view in views]) for name in views[0]}
+
+    def known(self, image: np.ndarray, told: Told, rng: Generator) -> Told:
+        """What is known of a person when they are looked at."""
+        return told
 
     def view(self, image: np.ndarray, told: Told, rng: Generator) -> Batch:
         """A square round the box, with whom it tells of as target."""
@@ -50,12 +56,13 @@ class Prompts:
         seen, *own = (self.scaled(np.ascontiguousarray(part[rows, columns])) for part in (image, *told.alphas))
         sure = np.zeros(seen.shape[:2], bool)  # the box says who is meant: nobody else needs to be known
         scene = Scene(seen, np.stack(own) if own else np.zeros((0, *seen.shape[:2]), np.uint8), sure)
-        x0, y0, x1, y1 = np.clip((box - (x, y, x, y)) * self.size / side, 0, self.size).round().astype(int).tolist()
+        box = np.clip((box - (x, y, x, y)) * self.size / side, 0, self.size)
+        x0, y0, x1, y1 = box.round().astype(int).tolist()
         inside = np.zeros((self.size, self.size), np.uint8)
         inside[y0:y1, x0:x1] = 255
         masks = (inside, *(self.scaled(np.ascontiguousarray(part[rows, columns])) for part in told.known))
         prompt = np.stack([cv2.resize(part, (self.size // MASK_STRIDE,) * 2, interpolation=cv2.INTER_AREA) for part in masks])
-        return targets(scene, rng, 1) | {"prompt": torch.from_numpy(prompt)}
+        return targets(scene, rng, 1) | {"prompt": torch.from_numpy(prompt), "box": torch.from_numpy(box).float()}
 
     def scaled(self, part: np.ndarray) -> np.ndarray:
         """A square part of a picture at the size of the views."""

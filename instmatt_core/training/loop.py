@@ -51,6 +51,10 @@ def build_task(recipe: Recipe, folders: Sequence[Path], pretrained: Path | None)
         from .closer import CloserTask
 
         return CloserTask(recipe, folders, pretrained)
+    if recipe.task == "outline":
+        from .outline import OutlineTask
+
+        return OutlineTask(recipe, folders, pretrained)
     if recipe.task == "instmatt":
         from .instmatt import InstMattTask
 
@@ -63,7 +67,9 @@ def build_task(recipe: Recipe, folders: Sequence[Path], pretrained: Path | None)
         from .e2e_him import E2EHIMTask
 
         return E2EHIMTask(recipe, folders, pretrained)
-    raise UsageError(f"no training task is called {recipe.task!r}; there are people, people-closer, instmatt, instmatt-refiner and e2e-him")
+    raise UsageError(
+        f"no training task is called {recipe.task!r}; there are people, people-closer, outline, instmatt, instmatt-refiner and e2e-him"
+    )
 
 
 def new_accelerator() -> Accelerator:

@@ -145,6 +145,18 @@ _ENTRIES = (
         sha256="9d819ecf10798cfa16772652f225d84e78d5a83593b05069c97d86aa3060ef36",
     ),
     Weights(
+        name="outline",
+        system="mobile-sam",
+        architecture="MobileSAM (TinyViT-5M, SAM's decoder), one mask, told by a box and masks whom to draw, 448 px",
+        source=Bundled("outline"),
+        licence=APACHE,
+        parameters=9_250_736,
+        trained_on="SA-1B, by MobileSAM's authors; then on the scenes of people-closer; docs/people.md",
+        figures="docs/people.md",
+        size=9_433_616,
+        sha256="1a4b73a5f2a60ffc45faef8621bf262884d09072050b735e7ab062aa357d11eb",
+    ),
+    Weights(
         name="instmatt-compact",
         system="instmatt",
         architecture="InstMatt's first stage, widths 16, 32, 48, 96, 160, with semantics",

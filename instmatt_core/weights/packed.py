@@ -4,7 +4,8 @@ Tensors are stored as float16, and
 
 - a kernel that is mostly zeros as its non-zero values (``NAME.values``), a bit map of where they go (``NAME.bits``) and its shape
   (``NAME.shape``);
-- where that is wanted, a large kernel as int8 (``NAME.levels``), times a float16 number for each output channel (``NAME.scale``).
+- where that is wanted, a large kernel or matrix as int8 (``NAME.levels``), times a float16 number for each output channel
+  (``NAME.scale``).
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ def pack(state: Mapping[str, Tensor], *, rounded: bool = False) -> dict[str, Ten
             stored[f"{key}.values"] = half.flatten()[filled]
             stored[f"{key}.bits"] = torch.from_numpy(np.packbits(filled.numpy()))
             stored[f"{key}.shape"] = torch.tensor(half.shape)
-        elif rounded and value.ndim == 4 and value.numel() >= LARGE:
+        elif rounded and value.ndim > 1 and value.numel() >= LARGE:
             # rounded up: no value is more than LEVELS steps
             scale = (value.flatten(1).abs().amax(1) / LEVELS * (1 + 2**-10)).clamp(min=2**-14).half()
-            stored[f"{key}.levels"] = (value / scale.float()[:, None, None, None]).round().to(torch.int8)
+            stored[f"{key}.levels"] = (value / _for_each(scale, value)).round().to(torch.int8)
             stored[f"{key}.scale"] = scale
         else:
             stored[key] = half
@@ -48,8 +49,13 @@ def unpack(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
         state[stem] = _filled(*(state.pop(f"{stem}.{part}") for part in SPARSE))
     for stem in _stems(stored, ROUNDED):
         levels, scale = (state.pop(f"{stem}.{part}").float() for part in ROUNDED)
-        state[stem] = levels * scale[:, None, None, None]
+        state[stem] = levels * _for_each(scale, levels)
     return state
+
+
+def _for_each(scale: Tensor, kernel: Tensor) -> Tensor:
+    """One number for each output channel of a kernel."""
+    return scale.float().view(-1, *(1,) * (kernel.ndim - 1))
 
 
 def _stems(stored: Mapping[str, Tensor], parts: tuple[str, ...]) -> list[str]:

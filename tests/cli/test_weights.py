@@ -61,7 +61,7 @@ def test_where(capsys: pytest.CaptureFixture[str], home: Path) -> None:
 def test_verify(capsys: pytest.CaptureFixture[str], home: Path) -> None:
     assert main(["weights", "verify"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    bundled = ["blazepose-detector", "blazepose-landmarks", "yolox-nano", "people", "people-closer", "instmatt-compact"]
+    bundled = ["blazepose-detector", "blazepose-landmarks", "yolox-nano", "people", "people-closer", "outline", "instmatt-compact"]
     assert [line.split(":")[0] for line in lines] == bundled
     assert all("sha256 as expected" in line for line in lines)
     (home / "weights").mkdir(parents=True)

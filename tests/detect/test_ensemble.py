@@ -1,18 +1,19 @@
-"""The people detector and BlazePose together."""
+"""The people detector, whose masks MobileSAM draws again."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from instmatt_core.detect.ensemble import BLAZEPOSE_SHARE, Ensemble, together
-from instmatt_core.image import resize
+from instmatt_core.detect.ensemble import Ensemble
 from instmatt_core.instances import InstanceMasks, mask_boxes
 
+NOTHING = torch.zeros(3, 40, 80)
 
-def found(*masks: torch.Tensor, heads: bool = False) -> InstanceMasks:
+
+def found(*masks: torch.Tensor) -> InstanceMasks:
     stacked = torch.stack(masks)
-    return InstanceMasks(stacked, mask_boxes(stacked), torch.ones(len(masks)), torch.full((len(masks), 3), 7.0) if heads else None)
+    return InstanceMasks(stacked, mask_boxes(stacked), torch.ones(len(masks)))
 
 
 def block(x0: int, x1: int, value: float = 1.0) -> torch.Tensor:
@@ -21,27 +22,30 @@ def block(x0: int, x1: int, value: float = 1.0) -> torch.Tensor:
     return mask
 
 
-def test_the_same_person_is_averaged_and_nobody_is_added() -> None:
-    result = together(found(block(4, 24), block(40, 60)), found(block(6, 24), block(64, 78), heads=True))
-    assert len(result) == 2
-    assert float(result.masks[0, 10, 5]) == pytest.approx(1 - BLAZEPOSE_SHARE / 2)  # equally steady
-    assert result.masks[0, 10, 10] == 1
-    assert torch.equal(result.masks[1], block(40, 60))
-    assert result.heads is not None
-    assert torch.isfinite(result.heads).all(1).tolist() == [True, False]
+@pytest.fixture
+def ensemble() -> Ensemble:
+    return Ensemble()
 
 
-def test_the_steadier_mask_weighs_more() -> None:
-    faint = block(4, 24) * 0.6
-    steady = together(found(faint), found(block(4, 24)))
-    unsure = together(found(block(4, 24)), found(faint))
-    torch.testing.assert_close(steady.masks[0], faint.lerp(block(4, 24), BLAZEPOSE_SHARE))
-    torch.testing.assert_close(unsure.masks[0], block(4, 24))
+def redrawn(ensemble: Ensemble, people: InstanceMasks, *outlines: torch.Tensor) -> InstanceMasks:
+    """What it makes of ``people``, if these outlines are drawn of them."""
+    ensemble.outline = lambda image, box, masks, whose: outlines[whose]  # type: ignore[assignment]
+    return ensemble.redrawn(NOTHING, people, lambda done: None)
 
 
-def test_people_stay_apart_and_keep_their_order() -> None:
-    people = found(block(30, 60), block(4, 30))
-    result = together(people, found(block(26, 60), block(4, 34)))
+def test_masks_are_drawn_again(ensemble: Ensemble) -> None:
+    result = redrawn(ensemble, found(block(4, 24), block(40, 60)), block(6, 24), block(40, 64))
+    assert torch.equal(result.masks, torch.stack((block(6, 24), block(40, 64))))
+    assert result.boxes[:, 2].tolist() == [24, 64]
+
+
+def test_somebody_elses_outline_is_not_taken(ensemble: Ensemble) -> None:
+    result = redrawn(ensemble, found(block(4, 24), block(40, 60)), block(4, 60), block(40, 60))
+    assert torch.equal(result.masks[0], block(4, 24))
+
+
+def test_people_stay_apart_and_keep_their_order(ensemble: Ensemble) -> None:
+    result = redrawn(ensemble, found(block(30, 60), block(4, 30)), block(26, 60), block(4, 34))
     assert (result.masks.sum(0) <= 1.0001).all()
     assert result.boxes[0, 0] < result.boxes[1, 0]
 
@@ -50,19 +54,7 @@ def test_two_people(example: torch.Tensor) -> None:
     people = Ensemble()(example)
     assert len(people) == 2
     assert people.masks.shape[1:] == example.shape[1:]
-    assert people.heads is not None
-    assert torch.isfinite(people.heads).all()
-    assert (people.heads[:, :2] > people.boxes[:, :2]).all()
-    assert (people.heads[:, :2] < people.boxes[:, 2:]).all()
     assert (people.masks.sum(0) <= 1.0001).all()
-
-
-def test_blazepose_does_not_look_for_small_people(example: torch.Tensor) -> None:
-    picture = torch.full((3, 640, 960), 0.4)
-    picture[:, 200:280, 300:420] = resize(example, (80, 120))
-    people = Ensemble()(picture)
-    assert len(people) == 2
-    assert people.heads is None
 
 
 def test_nobody() -> None:
@@ -75,9 +67,9 @@ def test_networks_move_together() -> None:
     ensemble = Ensemble()
     ensemble.networks.to("meta")
     ensemble.device = torch.device("meta")
-    assert ensemble.people.device == ensemble.blazepose.device == torch.device("meta")
+    assert ensemble.people.device == ensemble.outline.device == torch.device("meta")
     assert all(p.is_meta for p in ensemble.people.closer.network.parameters())
-    assert next(ensemble.blazepose.landmarks.parameters()).is_meta
+    assert all(p.is_meta for p in ensemble.outline.network.parameters())
 
 
 def test_no_more_than_asked_for(example: torch.Tensor) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +13,7 @@ from ...image import resize
 from ...instances import square_around
 from ...weights.bundled import load_network, prepared
 from ..geometry import distinct
-from .network import MASK_STRIDE, PROMPTS, PeopleNetwork, draw_masks
+from .network import MASK_STRIDE, PeopleNetwork, draw_masks
 
 SIDE = 448  # what the first look sees
 LEAST_SCORE = 0.15  # of the first look's people
@@ -74,24 +75,61 @@ class CloserLook:
 
         ``masks``, K times ``(h, w)``: what is known of everybody; number ``whose`` of them, which may be empty, is of that person.
         """
-        rows, columns = square_around(box, (image.shape[1], image.shape[2]), SURROUNDINGS)
-        part = image[:, rows, columns]
-        side = min(max(round(ENLARGED * max(part.shape[1:])), CLOSER_SIDES[0]), CLOSER_SIDES[1])
-        size = network_size((part.shape[1], part.shape[2]), side)
-        prompt = torch.zeros(PROMPTS, *part.shape[1:])
-        x0, y0, x1, y1 = (box - torch.tensor((columns.start, rows.start)).repeat(2)).clamp(min=0).round().int().tolist()
-        prompt[0, y0:y1, x0:x1] = 1
-        if masks is not None:
-            near = torch.stack([mask[rows, columns] for mask in masks])
-            prompt[1] = near[whose]
-            if len(near) > 1:
-                prompt[2] = torch.cat((near[:whose], near[whose + 1 :])).amax(0)
-        seen, told = resize(part, size), resize(prompt, (size[0] // MASK_STRIDE, size[1] // MASK_STRIDE))
+        near = Near.of(image, box, masks, whose)
+        side = min(max(round(ENLARGED * max(near.size)), CLOSER_SIDES[0]), CLOSER_SIDES[1])
+        size = network_size(near.size, side)
+        inside = torch.zeros(1, *near.size)
+        x0, y0, x1, y1 = near.box.clamp(min=0).round().int().tolist()
+        inside[0, y0:y1, x0:x1] = 1
+        prompt = torch.cat((inside, near.known))
+        seen, told = resize(near.image, size), resize(prompt, (size[0] // MASK_STRIDE, size[1] // MASK_STRIDE))
         with torch.inference_mode():
             drawn, sure = draw_prompted(self.network, torch.stack((seen, seen.flip(2))), torch.stack((told, told.flip(2))))
-        mask = torch.zeros(image.shape[1:])
-        mask[rows, columns] = resize(((drawn[0] + drawn[1].flip(1)) / 2).cpu(), (part.shape[1], part.shape[2]))
-        return mask, float(sure.mean())
+        return near.placed(((drawn[0] + drawn[1].flip(1)) / 2).cpu()), float(sure.mean())
+
+
+@dataclass(frozen=True)
+class Near:
+    """Somebody seen from near by: a square of the picture, as far as it lies in it.
+
+    Attributes:
+        image: ``(3, h, w)``.
+        box: x0, y0, x1, y1 px there.
+        known: ``(2, h, w)``: the masks of that person and of all others.
+        whole: height and width of the whole picture, of which these are ``rows`` and ``columns``.
+    """
+
+    image: Tensor
+    box: Tensor
+    known: Tensor
+    whole: tuple[int, int]
+    rows: slice
+    columns: slice
+
+    @classmethod
+    def of(cls, image: Tensor, box: Tensor, masks: Iterable[Tensor] | None, whose: int) -> Near:
+        """Whom ``box`` tells of in ``image (3, H, W)``; see :meth:`CloserLook.__call__`."""
+        whole = (image.shape[1], image.shape[2])
+        rows, columns = square_around(box, whole, SURROUNDINGS)
+        part = image[:, rows, columns]
+        known = torch.zeros(2, *part.shape[1:])
+        if masks is not None:
+            near = torch.stack([mask[rows, columns] for mask in masks])
+            known[0] = near[whose]
+            if len(near) > 1:
+                known[1] = torch.cat((near[:whose], near[whose + 1 :])).amax(0)
+        return cls(part, box - torch.tensor((columns.start, rows.start)).repeat(2), known, whole, rows, columns)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height, width."""
+        return self.image.shape[1], self.image.shape[2]
+
+    def placed(self, mask: Tensor) -> Tensor:
+        """``(H, W)``: a mask of this part, of any size, in the whole picture."""
+        result = torch.zeros(self.whole)
+        result[self.rows, self.columns] = resize(mask, self.size)
+        return result
 
 
 def draw_prompted(network: PeopleNetwork, images: Tensor, prompts: Tensor) -> tuple[Tensor, Tensor]:
