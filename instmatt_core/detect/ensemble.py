@@ -1,7 +1,7 @@
 """The default detector: the people detector says who is there, MobileSAM draws everybody's outline again.
 
-The one finds nearly everybody and keeps them apart; the other has learned outlines from eleven million photographs. Measured in
-docs/people.md; its numbers were chosen as docs/people_development.md says.
+The one finds nearly everybody and keeps them apart; the other comes of SAM, which has learned outlines from eleven million photographs.
+Measured in docs/people.md and docs/outline.md.
 """
 
 from __future__ import annotations
