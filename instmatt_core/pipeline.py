@@ -150,8 +150,8 @@ def _e2e_him(options: Options) -> Any:
 
 DETECTORS: dict[str, Callable[[Options], Any]] = {
     "ensemble": _ensemble,  # the first is the default
-    "blazepose": _blazepose,
     "people": _people,
+    "blazepose": _blazepose,
     "mask-rcnn": _mask_rcnn,
     "rf-detr-seg": _rf_detr,
     "detectron2": _detectron2,

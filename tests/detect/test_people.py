@@ -9,7 +9,7 @@ from instmatt_core.detect.geometry import distinct, iou
 from instmatt_core.detect.people import looks, parts
 from instmatt_core.detect.people.detector import ALONE_SCORE, People, Seen
 from instmatt_core.detect.people.looks import SAME_SHARE, CloserLook, FirstLook
-from instmatt_core.detect.people.network import LAYERS, PeopleNetwork, draw_masks
+from instmatt_core.detect.people.network import LAYERS, PROMPTS, PeopleNetwork, draw_masks
 from instmatt_core.detect.people.parts import is_cut, is_small, spans
 from instmatt_core.image import resize
 from instmatt_core.instances import divide, share, square_around
@@ -176,7 +176,7 @@ def test_masks_tell_the_closer_look_whom_a_box_is_about(example: torch.Tensor) -
 def test_the_closer_look_enlarges_half_again_within_bounds(monkeypatch: pytest.MonkeyPatch, height: int, side: int) -> None:
     def drawn(network: PeopleNetwork, images: torch.Tensor, prompts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         assert images.shape == (2, 3, side, side)
-        assert prompts.shape == (2, looks.PROMPTS, side // 4, side // 4)
+        assert prompts.shape == (2, PROMPTS, side // 4, side // 4)
         return torch.ones(2, side // 2, side // 2), torch.ones(2)
 
     monkeypatch.setattr(looks, "draw_prompted", drawn)
