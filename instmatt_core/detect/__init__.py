@@ -24,7 +24,7 @@ ABOUT = (
     ),
     About(
         "people",
-        "YOLOX-Nano's boxes, masks by this project's own networks; in two fifths of the time",
+        "YOLOX-Nano's boxes, masks by this project's own networks; in little more than half the time",
         "nothing: in the package, works offline",
         "Apache-2.0",
     ),
