@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from instmatt_core.pyramid import EfficientNetLite2
 
@@ -25,8 +26,8 @@ NAMES = {"_expand_conv": "expand.0", "_depthwise_conv": "spatial.0", "_project_c
 
 def fold(weight: Tensor, norm: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     """Kernel and bias of a convolution with the batch norm after it."""
-    scale = norm["weight"] / (norm["running_var"] + EPSILON).sqrt()
-    return (weight * scale[:, None, None, None]).contiguous(), norm["bias"] - norm["running_mean"] * scale
+    kernel, bias = fuse_conv_bn_weights(weight, None, norm["running_mean"], norm["running_var"], EPSILON, norm["weight"], norm["bias"])
+    return kernel.detach(), bias.detach()
 
 
 def convert(published: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from instmatt_core.detect.mobile_sam.network import MobileSAM
 
@@ -58,10 +59,9 @@ def folded(published: dict[str, Tensor]) -> dict[str, Tensor]:
     state = dict(published)
     for key in [key for key in state if key.endswith(".c.weight")]:
         stem = key.removesuffix(".c.weight")
-        norm = {name: state.pop(f"{stem}.bn.{name}") for name in ("weight", "bias", "running_mean", "running_var")}
-        scale = norm["weight"] / (norm["running_var"] + EPSILON).sqrt()
-        state[key] *= scale[:, None, None, None]
-        state[f"{stem}.c.bias"] = norm["bias"] - norm["running_mean"] * scale
+        mean, variance, weight, bias = (state.pop(f"{stem}.bn.{name}") for name in ("running_mean", "running_var", "weight", "bias"))
+        kernel, shift = fuse_conv_bn_weights(state[key], None, mean, variance, EPSILON, weight, bias)
+        state[key], state[f"{stem}.c.bias"] = kernel.detach(), shift.detach()
     return state
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -93,13 +93,21 @@ class CloserTask(PeopleTask):
         network = prepared(network, device_of(state))
         size = self.recipe.stages[-1].size
         data = Scenes(self.composer(size, kept_aside=True), 0, 8, Prompts(size, 1), somebody=True)
-        views = []
-        for i in range(len(data)):
-            batch = data[i]
-            image, prompt = as_image(batch["image"][0].permute(1, 2, 0).numpy()), batch["prompt"][0].float() / 255
-            with torch.inference_mode():
-                mask, _ = draw_prompted(network, image[None], prompt[None])
-            mask = resize(mask.cpu(), (size, size))
-            bright = image * (0.6 + 0.4 * resize(prompt[0], (size, size)))
-            views.append(overlay(bright, InstanceMattes(mask, mask_boxes(mask), torch.ones(1))))
-        return torch.cat([torch.cat(views[:4], 2), torch.cat(views[4:], 2)], 1)
+        return eight_views(data, 0, lambda image, prompt, box: draw_prompted(network, image, prompt)[0])
+
+
+def eight_views(data: Scenes, bright: int, draw: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Tensor:
+    """A picture ``(3, 2S, 4S)`` of eight views and whom ``draw`` draws in them; number ``bright`` of the prompts is drawn brighter.
+
+    ``draw`` is called with ``image (1, 3, S, S)``, ``prompt (1, 3, S/4, S/4)``, both in [0, 1], and ``box (1, 4)`` px, on the CPU.
+    """
+    views = []
+    for i in range(8):
+        batch = data[i]
+        image, prompt = as_image(batch["image"][0].permute(1, 2, 0).numpy()), batch["prompt"].float() / 255
+        size = (image.shape[1], image.shape[2])
+        with torch.inference_mode():
+            mask = resize(draw(image[None], prompt, batch["box"]).cpu(), size)
+        lit = image * (0.6 + 0.4 * resize(prompt[0, bright], size))
+        views.append(overlay(lit, InstanceMattes(mask, mask_boxes(mask), torch.ones(1))))
+    return torch.cat([torch.cat(views[:4], 2), torch.cat(views[4:], 2)], 1)

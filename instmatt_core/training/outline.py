@@ -13,17 +13,15 @@ from numpy.random import Generator
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from ..compositing import overlay
 from ..data.synthesis import Composer
 from ..detect.mobile_sam.network import MobileSAM
 from ..detect.people.detector import FIRST_SHARE
 from ..detect.people.looks import CloserLook
-from ..image import as_image, resize
-from ..instances import InstanceMattes, mask_boxes
+from ..image import as_image
 from ..weights import read_safetensors
 from ..weights.bundled import prepared
 from ..weights.check import load_strictly
-from .closer import Prompts
+from .closer import Prompts, eight_views
 from .people import mask_loss
 from .recipe import Recipe, Stage
 from .scenes import Scenes
@@ -92,16 +90,12 @@ class OutlineTask(Task):
         """Eight views with people kept aside; what was known of them is drawn brighter."""
         network = MobileSAM()
         network.load_state_dict(state)
-        network = prepared(network, device_of(state))
+        device = device_of(state)
+        network = prepared(network, device)
         size = self.recipe.stages[-1].size
         data = Scenes(self.composer(size, kept_aside=True), 0, 8, OutlinePrompts(size, 1), somebody=True)
-        views = []
-        for i in range(len(data)):
-            batch = {name: part.to(device_of(state)) for name, part in data[i].items()}
-            image, prompt = as_image(batch["image"][0].permute(1, 2, 0).cpu().numpy()), batch["prompt"].float() / 255
-            with torch.inference_mode():
-                logits = network(image[None].to(prompt.device), batch["box"], prompt[:, 1:])
-            mask = resize(logits.sigmoid().cpu(), (size, size))
-            bright = image * (0.6 + 0.4 * resize(prompt[0, 1].cpu(), (size, size)))
-            views.append(overlay(bright, InstanceMattes(mask, mask_boxes(mask), torch.ones(1))))
-        return torch.cat([torch.cat(views[:4], 2), torch.cat(views[4:], 2)], 1)
+
+        def draw(image: Tensor, prompt: Tensor, box: Tensor) -> Tensor:
+            return network(image.to(device), box.to(device), prompt[:, 1:].to(device)).sigmoid()
+
+        return eight_views(data, 1, draw)

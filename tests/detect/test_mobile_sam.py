@@ -66,3 +66,26 @@ def test_mends_a_rough_mask(example: torch.Tensor, people: InstanceMasks, look: 
         rough[i] = torch.nn.functional.avg_pool2d(mask[None], 2 * cell + 1, 1, cell)[0]
         drawn = look(example, people.boxes[i], rough, i)
         assert iou(drawn > 0.5, mask > 0.5) > iou(rough[i] > 0.5, mask > 0.5)
+
+
+def test_what_the_network_is_told() -> None:
+    """Box and masks as they are in the square round the box, enlarged to 448 px."""
+    look, told = OutlineLook(torch.device("cpu")), []
+
+    def draw(images: torch.Tensor, boxes: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+        told.append((images, boxes, masks))
+        return torch.full((1, 112, 112), 9.0)
+
+    look.network = draw  # type: ignore[assignment]
+    own, other = torch.zeros(300, 400), torch.zeros(300, 400)
+    own[100:180, 100:180], other[:, 200:] = 1, 1
+    drawn = look(torch.rand(3, 300, 400), torch.tensor([100.0, 100, 180, 180]), (other, own), 1)
+    (((images, boxes, masks)),) = told
+    assert images.shape == (1, 3, 448, 448)
+    torch.testing.assert_close(boxes, torch.tensor([[64.0, 64, 384, 384]]), atol=8, rtol=0)  # of a square of 112 px from 84, 84 on
+    assert masks.shape == (1, 2, 112, 112)
+    assert masks[0, 0, 20:92, 20:92].min() > 0.9
+    assert masks[0, 0].mean() < 0.6
+    assert not masks[0, 1].any()
+    assert drawn[100:180, 100:180].min() > 0.99
+    assert not drawn[:80].any()

@@ -23,9 +23,10 @@ def test_what_is_mostly_zeros_comes_back_as_it_was() -> None:
     assert torch.equal(state["b.weight"], sparse)
 
 
-def test_rounded_kernels_are_half_a_step_off_at_most() -> None:
+@pytest.mark.parametrize("shape", [(32, 16, 3, 3), (32, 144)])
+def test_rounded_kernels_are_half_a_step_off_at_most(shape: tuple[int, ...]) -> None:
     torch.manual_seed(0)
-    kernel = torch.randn(32, 16, 3, 3) * torch.logspace(-3, 1, 32)[:, None, None, None]
+    kernel = torch.randn(shape) * torch.logspace(-3, 1, 32).view(-1, *(1,) * (len(shape) - 1))
     kernel[5] = 1e-9  # too small for a float16 scale
     small, bias = torch.randn(8, 1, 3, 3).half(), torch.randn(32).half()
     stored = pack({"conv.weight": kernel, "small.weight": small, "conv.bias": bias}, rounded=True)

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from ...image import resize
-from ...weights.bundled import load_network, prepared
-from ..people.looks import Near
+from ...weights.bundled import load_network
+from ..people.looks import Near, network_size
+from .encoder import STRIDE
 from .network import MASK_STRIDE, MobileSAM
 
 SIDE = 448  # px of what the network sees; of multiples of 16 those of 112 take least time, since windows fit in
@@ -20,12 +21,10 @@ class OutlineLook:
 
     Args:
         device: where the network runs.
-        network: another one than the bundled.
     """
 
-    def __init__(self, device: torch.device, network: MobileSAM | None = None):
-        self.device = device
-        self.network = prepared(network, device) if network else load_network(MobileSAM(), "outline", device)
+    def __init__(self, device: torch.device):
+        self.device, self.network = device, load_network(MobileSAM(), "outline", device)
 
     def __call__(self, image: Tensor, box: Tensor, masks: Iterable[Tensor], whose: int) -> Tensor:
         """Mask ``(h, w)`` in [0, 1] of whom a box (x0, y0, x1, y1) px of ``image (3, h, w)`` is about.
@@ -33,10 +32,9 @@ class OutlineLook:
         ``masks``, K times ``(h, w)``: those of everybody; number ``whose`` of them is that person's.
         """
         near = Near.of(image, box, masks, whose)
-        step = SIDE / max(near.size)
-        height, width = (max(16, round(side * step / 16) * 16) for side in near.size)
+        height, width = network_size(near.size, SIDE, STRIDE)
         seen = resize(near.image, (height, width))[None].to(self.device, memory_format=torch.channels_last)
         known = resize(near.known, (height // MASK_STRIDE, width // MASK_STRIDE))[None].to(self.device)
         with torch.inference_mode():
-            logits = self.network(seen, (near.box * step)[None].to(self.device), known)
+            logits = self.network(seen, (near.box * (SIDE / max(near.size)))[None].to(self.device), known)
         return near.placed(logits.float().sigmoid().cpu()[0])

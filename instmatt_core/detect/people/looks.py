@@ -148,7 +148,8 @@ def draw_prompted(network: PeopleNetwork, images: Tensor, prompts: Tensor) -> tu
     return torch.stack(drawn).sigmoid(), heat.amax((1, 2))
 
 
-def network_size(size: tuple[int, int], side: int) -> tuple[int, int]:
-    """Height and width nearest to the proportions of ``size`` in multiples of 32, the longer one ``side``."""
+def network_size(size: tuple[int, int], side: int, multiple: int = 32) -> tuple[int, int]:
+    """Height and width nearest to the proportions of ``size`` in multiples of ``multiple``, the longer one ``side``."""
     step = side / max(size)
-    return max(32, round(size[0] * step / 32) * 32), max(32, round(size[1] * step / 32) * 32)
+    height, width = (max(multiple, round(n * step / multiple) * multiple) for n in size)
+    return height, width
