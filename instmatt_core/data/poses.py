@@ -36,8 +36,15 @@ def shorten_legs(rgba: np.ndarray, rng: Generator) -> np.ndarray:
     return cv2.resize(bent, (int(bent.shape[1] * rng.uniform(1, 1.3)), len(bent)), interpolation=cv2.INTER_LINEAR)
 
 
-def bend_legs(rgba: np.ndarray, rng: Generator) -> np.ndarray:
-    """About what sitting and squatting look like from any side: each thigh turned about the hip, each calf about the knee."""
+def bend_legs(
+    rgba: np.ndarray, rng: Generator, turned: tuple[float, float] = (10, 110), thighs: tuple[float, float] = (0.35, 1)
+) -> np.ndarray:
+    """About what sitting and squatting look like from any side: each thigh turned about the hip, each calf about the knee.
+
+    Args:
+        turned: from the least to the most that thighs turn aside, degrees.
+        thighs: their least and greatest length, of what they had.
+    """
     height, width = rgba.shape[:2]
     hips, knees = (int(height * share) for share in (rng.uniform(0.44, 0.5), rng.uniform(0.68, 0.76)))
     spare = height - hips  # how far a leg can reach to either side
@@ -47,14 +54,14 @@ def bend_legs(rgba: np.ndarray, rng: Generator) -> np.ndarray:
     shown = _premultiplied(rgba)
     rows = np.arange(height)[:, None]
     lap = 0.03 * height  # of a limb under the next
-    sides, lean = rng.permutation([columns < middle, columns >= middle]), rng.choice((-1, 1)) * rng.uniform(10, 110)
+    sides, lean = rng.permutation([columns < middle, columns >= middle]), rng.choice((-1, 1)) * rng.uniform(*turned)
     parts = []
     for side in sides:
         turn = (lean if rng.random() < 0.8 else -lean) + rng.normal(0, 15)
         own = rgba[knees, :, 3] * side
         knee = (own * columns).sum() / max(own.sum(dtype=np.int64), 1) if own.any() else middle
         hip = (middle + knee) / 2
-        thigh = _turn((hip, hips), (hip + spare, hips), turn, rng.uniform(0.35, 1))
+        thigh = _turn((hip, hips), (hip + spare, hips), turn, rng.uniform(*thighs))
         bent = thigh @ (knee, knees, 1)
         calf = _turn((knee, knees), bent, rng.normal(0, 12) - 0.15 * turn, rng.uniform(0.75, 1))
         parts += [(side & (rows >= knees - lap), calf), (side & (rows >= hips - lap) & (rows < knees + lap), thigh)]

@@ -47,6 +47,7 @@ class Composer:
         crowded: names of those folders, or single photographs, that may show passers-by without a matte.
         hard: share of scenes in which people are hard to find or to tell apart, or in which there are only things. With any, some people
             of all scenes sit or have dark legs, and some scenes are dark below.
+        seated: share of scenes in which people sit side by side, knee to knee.
         backgrounds: folder of further pictures without people, or None.
     """
 
@@ -60,10 +61,11 @@ class Composer:
         real: float = 0.0,
         crowded: Sequence[str] = (),
         hard: float = 0.0,
+        seated: float = 0.0,
         backgrounds: Path | None = None,
     ):
         self.size, self.seed, self.real, self.crowded, self.hard = size, seed, real, frozenset(crowded), hard
-        self.kept_aside = kept_aside
+        self.seated, self.kept_aside = seated, kept_aside
         files = [self._kept([f], "people/*.png") for f in folders]
         self.people = [group for group in files if group]
         if not self.people:
@@ -81,7 +83,12 @@ class Composer:
         rng = np.random.default_rng([self.seed, index])
         unsure = np.zeros(self.size, bool)
         layers: list[Layer] = []
-        if self.hard and rng.random() < self.hard:
+        if self.seated and rng.random() < self.seated:
+            background, crowded = self._background(rng)
+            unsure |= crowded
+            layers += self._bench(int(rng.integers(2, 6)), rng)
+            count = 0
+        elif self.hard and rng.random() < self.hard:
             count = int(rng.choice((0, 2, 3, 4, 5, 6), p=(0.35, 0.15, 0.15, 0.15, 0.1, 0.1)))
             background, crowded = self._background(rng, nobody=count == 0)
             unsure |= crowded
@@ -197,6 +204,35 @@ class Composer:
             x = x if x < width else rng.uniform(0, 0.5) * width
         rng.shuffle(layers)
         return layers
+
+    def _bench(self, count: int, rng: Generator) -> list[Layer]:
+        """People who sit side by side before the camera, of one size, laps and legs close together.
+
+        Somebody of whom there is only a portrait is behind them.
+        """
+        height, width = self.size
+        standing = np.exp(rng.uniform(np.log(0.6), np.log(1.7))) * height
+        heads, spacing, x = rng.uniform(-0.03, 0.35) * height, rng.uniform(0.12, 0.25) * standing, rng.uniform(0.05, 0.4) * width
+        dark, leftmost_first = rng.random() < 0.3, rng.random() < 0.5
+        behind: list[Layer] = []
+        before: list[Layer] = []
+        for _ in range(count):
+            rgba = read_rgba(self._pick(rng, self.people))
+            if not (is_slender(rgba) or is_whole(rgba)) and rng.random() < 0.7:
+                rgba = read_rgba(self._pick(rng, self.people))  # fewer portraits
+            upright, share, row = is_slender(rgba), rng.uniform(0.6, 0.8), before
+            if upright:
+                step = min(1.0, 1.5 * standing / len(rgba))
+                whole = cv2.resize(rgba, None, fx=step, fy=step, interpolation=cv2.INTER_AREA)
+                rgba = bend_legs(dark_legs(whole, rng) if dark else whole, rng, (5, 80), (0.25, 0.7))
+                share = len(rgba) / len(whole)
+            elif not is_whole(rgba):
+                share, row = 0.4, behind
+            step = share * standing * np.exp(rng.normal(0, 0.05)) / len(rgba)
+            colour, alpha = warp(rgba, step, step * np.exp(rng.normal(0, 0.08)), rng.normal(0, 5), rng)
+            row.append(Layer(colour, alpha, (int(heads + rng.normal(0, 0.03) * standing), int(x - alpha.shape[1] / 2))))
+            x += spacing * rng.uniform(0.8, 1.25)
+        return behind + (before if leftmost_first else before[::-1])
 
     def _person(self, height: float, rng: Generator, lying: bool = False) -> tuple[np.ndarray, np.ndarray, bool]:
         """Colour, alpha, and whether the person is whole: someone about ``height`` px high, turned, sheared, cropped, recoloured."""

@@ -41,6 +41,7 @@ class Recipe:
             :class:`instmatt_core.matting.instmatt.config.InstMattConfig`.
         precision: "float32", or "bfloat16" for the convolutions.
         hard: share of scenes made to be difficult.
+        seated: share of scenes in which people sit side by side.
         detected: share of scenes in which InstMatt's first stage is guided by what ``detectors``, in turn by chance, find in them, not
             by spoiled masks.
         whole: share of the crops of InstMatt's first stage that show a whole person, as it sees them in use where everyone is matted
@@ -60,6 +61,7 @@ class Recipe:
     network: dict[str, Any] = field(default_factory=dict)
     precision: str = "float32"
     hard: float = 0.0
+    seated: float = 0.0
     detected: float = 0.0
     detectors: tuple[str, ...] = ("people",)
     whole: float = 0.0

@@ -43,7 +43,14 @@ class Task:
         """The scenes behind views of ``size`` px; here, as large as these."""
         recipe, square = self.recipe, (size, size)
         return Composer(
-            self.folders, square, recipe.seed, kept_aside=kept_aside, real=recipe.real, crowded=recipe.crowded, hard=recipe.hard
+            self.folders,
+            square,
+            recipe.seed,
+            kept_aside=kept_aside,
+            real=recipe.real,
+            crowded=recipe.crowded,
+            hard=recipe.hard,
+            seated=recipe.seated,
         )
 
     def groups(self) -> list[dict[str, Any]]:

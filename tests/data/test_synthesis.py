@@ -58,6 +58,18 @@ def test_what_blurs_a_picture_blurs_its_alphas(monkeypatch: pytest.MonkeyPatch) 
     assert 5 < blurred < 30
 
 
+def test_people_sit_side_by_side(cutouts: Path) -> None:
+    """Heads at about one height, each within reach of the next; nearly every scene has more than one."""
+    composer = Composer([cutouts], SIZE, seated=1)
+    assert sum(len(composer[index].alphas) > 1 for index in range(20)) > 14
+    for seed in range(10):
+        row = composer._bench(4, np.random.default_rng(seed))
+        heights = [layer.alpha.shape[0] for layer in row]
+        tops, middles = [layer.corner[0] for layer in row], sorted(layer.corner[1] + layer.alpha.shape[1] / 2 for layer in row)
+        assert np.ptp(tops) < 0.4 * max(heights)
+        assert np.diff(middles).max() < max(heights)
+
+
 def test_people_kept_aside_are_not_trained_on(cutouts: Path) -> None:
     train, aside = Composer([cutouts], SIZE), Composer([cutouts], SIZE, kept_aside=True)
     for composer, expected in ((train, False), (aside, True)):
