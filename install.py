@@ -51,7 +51,7 @@ def check_torch():
 def check_bundled():
     """Problems with the weights inside the package: files that are missing or cut short."""
     problems = []
-    for name in ("blazepose_detector", "blazepose_landmarks", "yolox_nano", "people", "people_closer", "outline", "instmatt-compact"):
+    for name in ("yolox_nano", "people", "people_closer", "outline", "instmatt-compact"):
         path = BUNDLED / f"{name}.safetensors"
         try:
             with path.open("rb") as file:

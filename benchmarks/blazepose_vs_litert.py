@@ -69,7 +69,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
 
-    detector = BlazePose("cpu")
+    detector = BlazePose.load()
     levels = pyramid(to_uint8(read_image(EXAMPLE)))
     squares = search_squares(*levels[0].shape[:2])
     tiles = np.stack([sample(levels, square_matrix(s, 224), 224) for s in squares]).astype(np.float32) / 127.5 - 1

@@ -134,7 +134,7 @@ def main() -> None:
     parser.add_argument("--empty", type=Path, help="pictures without people")
     parser.add_argument("--scenes", type=int, default=200)
     parser.add_argument("--groups", type=int, default=60, help="scenes of large groups, of small people")
-    parser.add_argument("--detectors", nargs="+", default=["blazepose", "people", "ensemble"])
+    parser.add_argument("--detectors", nargs="+", default=["people", "ensemble"])
     parser.add_argument("--sheet", type=Path, help="contact sheet of the worst twenty scenes, of the last detector")
     options = parser.parse_args()
     sets = {"scenes": lambda: composed(options.caches, options.scenes, SEED), "nobody": lambda: nobody(options.empty, 50)}

@@ -47,3 +47,18 @@ def _onednn() -> frozenset[torch.dtype]:
     if not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, "_convolution_pointwise"):
         return frozenset()
     return frozenset({torch.float32, torch.bfloat16} if torch.ops.mkldnn._is_mkldnn_bf16_supported() else {torch.float32})
+
+
+def in_order(model: nn.Module, side: int) -> list[str]:
+    """Names of a module's convolutions in the order in which forward calls them, for a picture of ``side`` x ``side`` px."""
+    order: list[str] = []
+    hooks = [
+        module.register_forward_hook(lambda *_, name=name: order.append(name))
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Conv2d)
+    ]
+    with torch.inference_mode():
+        model(torch.zeros(1, 3, side, side))
+    for hook in hooks:
+        hook.remove()
+    return order

@@ -54,7 +54,7 @@ def _ensemble(options: Options) -> Any:
 def _blazepose(options: Options) -> Any:
     from .detect.blazepose import BlazePose
 
-    return BlazePose(options.device)
+    return BlazePose.load(options.device, folders=options.folders, progress=options.progress)
 
 
 def _people(options: Options) -> Any:
@@ -151,9 +151,9 @@ def _e2e_him(options: Options) -> Any:
 DETECTORS: dict[str, Callable[[Options], Any]] = {
     "ensemble": _ensemble,  # the first is the default
     "people": _people,
-    "blazepose": _blazepose,
     "mask-rcnn": _mask_rcnn,
     "rf-detr-seg": _rf_detr,
+    "blazepose": _blazepose,
     "detectron2": _detectron2,
 }
 MATTING: dict[str, Callable[[Options], Any]] = {

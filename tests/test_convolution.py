@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from instmatt_core.convolution import conv2d, conv_transpose2d
+from instmatt_core.convolution import conv2d, conv_transpose2d, in_order
 
 
 @pytest.fixture
@@ -36,3 +36,10 @@ def test_gradients_pass_outside_inference_mode(x: torch.Tensor) -> None:
     conv2d(x, conv, "relu", add=torch.zeros(1, 4, 13, 17)).sum().backward()
     assert conv.weight.grad is not None
     assert conv.weight.grad.any()
+
+
+def test_the_order_of_convolutions() -> None:
+    model = nn.ModuleDict({"last": nn.Conv2d(4, 2, 1), "first": nn.Conv2d(3, 4, 1)})
+    model.forward = lambda x: model["last"](model["first"](x))  # type: ignore[method-assign]
+    for _ in range(2):  # nothing stays of the first time
+        assert in_order(model, 8) == ["first", "last"]

@@ -70,7 +70,7 @@ def test_a_folder_whose_name_the_console_cannot_show(pack: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["gone", "cut", "noise"])
 def test_bundled_weights_are_damaged(pack: Path, damage: str) -> None:
-    path = pack.parent / "instmatt_core/weights/bundled/blazepose_landmarks.safetensors"
+    path = pack.parent / "instmatt_core/weights/bundled/outline.safetensors"
     content = path.read_bytes()
     if damage == "gone":
         path.unlink()
@@ -78,4 +78,4 @@ def test_bundled_weights_are_damaged(pack: Path, damage: str) -> None:
         path.write_bytes(content[:-1] if damage == "cut" else b"\xff" * 100)
     status, lines = run(pack)
     assert status == 1
-    assert "blazepose_landmarks.safetensors is " + ("cut short" if damage == "cut" else "missing or damaged") in lines[3]
+    assert "outline.safetensors is " + ("cut short" if damage == "cut" else "missing or damaged") in lines[3]

@@ -55,12 +55,6 @@ def test_build_comfyui(load: Load) -> None:
         tool.run(sys.executable, "-c", "raise SystemExit(1)")
 
 
-def test_convolutions(load: Load) -> None:
-    model = nn.ModuleDict({"last": nn.Conv2d(4, 2, 1), "first": nn.Conv2d(3, 4, 1)})
-    model.forward = lambda x: model["last"](model["first"](x))  # type: ignore[method-assign]
-    assert load("convolutions").in_order(model, 8) == ["first", "last"]
-
-
 def test_bundle_weights(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tool, file = load("bundle_weights"), tmp_path / "exported.safetensors"
     kernels = [torch.randn(64, 64, 1, 1).half() for _ in range(2)]
@@ -78,13 +72,6 @@ def test_bundle_weights(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert notes["averaged"] == "0.75 of the weights of this run, the rest of other.safetensors"
     with pytest.raises(SystemExit, match="not the same tensors: b"):
         tool.mixed({}, {"b": torch.zeros(1)}, 0.5)
-
-
-def test_convert_blazepose(load: Load, tmp_path: Path) -> None:
-    tool, file = load("convert_blazepose", "ai_edge_litert"), tmp_path / "pose_detection.tflite"
-    file.write_bytes(b"another file")
-    with pytest.raises(SystemExit, match="sha256 is"):
-        tool.convert(file, nn.Identity(), 8, tmp_path / "out.safetensors")
 
 
 def test_convert_efficientnet_lite2(load: Load) -> None:

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import onnx
 import torch
-from convolutions import in_order
 from onnx import numpy_helper
 from safetensors.torch import save_file
 
+from instmatt_core.convolution import in_order
 from instmatt_core.detect.yolox.network import YOLOXNano
 from instmatt_core.weights.packed import pack
 

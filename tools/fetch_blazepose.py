@@ -14,7 +14,7 @@ WHEEL = ("mediapipe==0.10.21", "mediapipe/modules/pose_detection/pose_detection.
 
 
 def fetch(folder: Path) -> None:
-    """Put both files into ``folder``; tools/convert_blazepose.py checks what they are."""
+    """Put both files into ``folder``; ``instmatt weights convert`` says whether they are the known ones."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         subprocess.run(["npm", "pack", "--silent", NPM[0]], cwd=scratch, check=True, stdout=subprocess.DEVNULL)

@@ -2,8 +2,9 @@
 
     python tools/make_manifests.py instmatt=DIR/instmatt/manifest.json e2e-him=... sim=... sim-classifier=...
 
-A source is a JSON file {"tensors": {key: {"shape": [...], "dtype": "float32"}}}. Mask R-CNN's list follows from its architecture and
-is always written. In the output a key's dotted parts are nested; a leaf is the shape, with the type in front if it is not float32.
+A source is a JSON file {"tensors": {key: {"shape": [...], "dtype": "float32"}}}. Mask R-CNN's list follows from its architecture, those
+of BlazePose, whose published files have other names, from our networks; these are always written. In the output a key's dotted parts are
+nested; a leaf is the shape, with the type in front if it is not float32.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import json
 import math
 from pathlib import Path
 from typing import Any
+
+from instmatt_core.detect.blazepose.networks import PoseDetector, PoseLandmarks
 
 OUT = Path(__file__).parent.parent / "instmatt_core" / "weights" / "manifests"
 
@@ -81,6 +84,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sources", nargs="*", metavar="SYSTEM=FILE")
     write("mask-rcnn", mask_rcnn())
+    for part, network in (("detector", PoseDetector()), ("landmarks", PoseLandmarks())):
+        write(f"pose-{part}", {key: list(value.shape) for key, value in network.state_dict().items()})
     for source in parser.parse_args().sources:
         system, _, file = source.partition("=")
         tensors = json.loads(Path(file).read_text("utf-8"))["tensors"]

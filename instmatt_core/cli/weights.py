@@ -33,7 +33,7 @@ def register(commands: Any) -> None:
     pull.set_defaults(run=run_pull)
 
     convert = actions.add_parser("convert", help="an authors' checkpoint to safetensors")
-    convert.add_argument("source", type=Path, metavar="IN", help="the authors' file (.pth, .tar, .pkl, ...)")
+    convert.add_argument("source", type=Path, metavar="IN", help="the authors' file (.pth, .tar, .pkl, .tflite, ...)")
     convert.add_argument("output", type=Path, metavar="OUT.safetensors")
     convert.add_argument("--system", metavar="NAME", help="which network it is for (default: recognised by its keys)")
     convert.add_argument("--overwrite", action="store_true", help="replace OUT.safetensors")

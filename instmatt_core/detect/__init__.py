@@ -28,7 +28,6 @@ ABOUT = (
         "nothing: in the package, works offline",
         "Apache-2.0",
     ),
-    About("blazepose", "MediaPipe's BlazePose, for several people", "nothing: in the package, works offline", "Apache-2.0"),
     About(
         "mask-rcnn",
         "Mask R-CNN R50-FPN 3x, as InstMatt's paper has it; COCO mask AP 37",
@@ -39,6 +38,12 @@ ABOUT = (
         "rf-detr-seg",
         "RF-DETR-Seg medium; COCO mask AP 45, its authors' figure",
         'pip install ".[detectors]" where this project lies; its weights: instmatt weights list rf-detr-seg-medium',
+        "Apache-2.0",
+    ),
+    About(
+        "blazepose",
+        "MediaPipe's BlazePose, for several people; misses many in crowds, says where heads are",
+        "its weights, once: instmatt weights list blazepose-detector blazepose-landmarks",
         "Apache-2.0",
     ),
     About(

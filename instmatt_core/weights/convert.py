@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..errors import WeightsError
+from . import tensorflow_lite
 from .catalogue import AuthorsFile, Weights, entry_of
 from .check import manifest, require, shapes_of, systems
 from .store import sha256_of
@@ -45,7 +46,7 @@ def convert(source: Path, output: Path, *, system: str | None = None, overwrite:
     """Write the weights of an authors' checkpoint as safetensors.
 
     Args:
-        source: the authors' file: ``torch.save``'s formats, a pickle of numpy arrays, or safetensors.
+        source: the authors' file: ``torch.save``'s formats, a pickle of numpy arrays, safetensors, or TensorFlow Lite (BlazePose).
         output: ends in ``.safetensors``. It appears only when it is complete.
         system: which network it is for; None recognises it by the keys.
 
@@ -91,6 +92,8 @@ def read_checkpoint(path: Path) -> Any:
                 return load_file(path)
             except SafetensorError as error:
                 raise WeightsError(f"{path}: not a safetensors file, or damaged ({error})") from error
+        if head[4:8] == tensorflow_lite.IDENTIFIER:  # behind which there may be a zip file
+            return tensorflow_lite.read_blazepose(path)
         if zipfile.is_zipfile(path) or head == _LEGACY_TORCH:
             return _load_torch(path)
         if head[:1] == b"\x80":
@@ -99,7 +102,9 @@ def read_checkpoint(path: Path) -> Any:
             return load_arrays(path)
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror or error})") from error
-    raise WeightsError(f"{path}: neither a torch checkpoint, nor a pickle, nor safetensors; was the download complete?")
+    raise WeightsError(
+        f"{path}: neither a torch checkpoint, nor a pickle, nor safetensors, nor TensorFlow Lite; was the download complete?"
+    )
 
 
 class _Number:

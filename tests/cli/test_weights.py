@@ -31,7 +31,7 @@ def test_the_table_fits_80_columns(capsys: pytest.CaptureFixture[str], home: Pat
     assert [line.split()[0] for line in table[1:]] == list(CATALOGUE)
     assert all(len(line) <= 80 for line in table)
     rows = {line.split()[0]: line for line in table[1:]}
-    assert rows["blazepose-detector"].rstrip().endswith("package")
+    assert rows["yolox-nano"].rstrip().endswith("package")
     assert rows["instmatt"].rstrip().endswith("not here: convert")
     assert rows["vitmatte-small"].rstrip().endswith("not here: pull")
     (home / "weights").mkdir(parents=True)
@@ -48,7 +48,7 @@ def test_all_about_one(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_where(capsys: pytest.CaptureFixture[str], home: Path) -> None:
-    assert main(["weights", "where", "blazepose-detector"]) == 0
+    assert main(["weights", "where", "yolox-nano"]) == 0
     assert Path(capsys.readouterr().out.strip()).is_file()
     assert main(["weights", "where", "mask-rcnn"]) == 1
     captured = capsys.readouterr()
@@ -61,15 +61,15 @@ def test_where(capsys: pytest.CaptureFixture[str], home: Path) -> None:
 def test_verify(capsys: pytest.CaptureFixture[str], home: Path) -> None:
     assert main(["weights", "verify"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    bundled = ["blazepose-detector", "blazepose-landmarks", "yolox-nano", "people", "people-closer", "outline", "instmatt-compact"]
+    bundled = ["yolox-nano", "people", "people-closer", "outline", "instmatt-compact"]
     assert [line.split(":")[0] for line in lines] == bundled
     assert all("sha256 as expected" in line for line in lines)
     (home / "weights").mkdir(parents=True)
     save_file({"a": torch.full((1,), torch.nan)}, home / "weights" / "sim.safetensors")
-    assert main(["weights", "verify", "sim", "blazepose-detector"]) == 1
+    assert main(["weights", "verify", "sim", "yolox-nano"]) == 1
     captured = capsys.readouterr()
     assert "NaN or infinity: a" in captured.err
-    assert captured.out.startswith("blazepose-detector: good")
+    assert captured.out.startswith("yolox-nano: good")
 
 
 def test_pull_offline(capsys: pytest.CaptureFixture[str]) -> None:

@@ -85,7 +85,7 @@ def test_files_of_the_server_stay_there(server: str) -> None:
         assert httpx.get(f"{server}/gradio_api/file={path}").status_code in (403, 404)
     for path in ("/etc/passwd", str(secret)):
         photo = {"path": path, "meta": {"_type": "gradio.FileData"}}
-        event = httpx.post(f"{server}/gradio_api/call/matte", json={"data": [photo, "blazepose", "closed-form", 320]}).json()["event_id"]
+        event = httpx.post(f"{server}/gradio_api/call/matte", json={"data": [photo, "people", "closed-form", 320]}).json()["event_id"]
         answer = httpx.get(f"{server}/gradio_api/call/matte/{event}", timeout=60).text
         assert "event: error" in answer
         assert "event: complete" not in answer

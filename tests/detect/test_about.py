@@ -24,7 +24,7 @@ def test_detector_help_lists_them(capsys: pytest.CaptureFixture[str]) -> None:
         assert about.licence in said
 
 
-@pytest.mark.parametrize("name", ["mask-rcnn", "rf-detr-seg"])
+@pytest.mark.parametrize("name", ["mask-rcnn", "rf-detr-seg", "blazepose"])
 def test_missing_weights_are_explained(name: str, tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
     from instmatt_core.errors import WeightsError
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from instmatt_core.detect.blazepose import BlazePose
 from instmatt_core.detect.boxes import masks_in_boxes
+from instmatt_core.detect.people import People
 from instmatt_core.detect.people.looks import CloserLook
 from instmatt_core.errors import GuidanceError
 from instmatt_core.instances import InstanceMasks, take
@@ -27,7 +27,7 @@ def iou(a: torch.Tensor, b: torch.Tensor) -> float:
 
 
 def test_the_boxes_of_found_people_give_their_masks(example: torch.Tensor) -> None:
-    detector = BlazePose()
+    detector = People()
     people = detector(example)
     found = masks_in_boxes(example, people.boxes.flip(0), detector, blind)
     assert len(found) == len(people) == 2
@@ -35,14 +35,14 @@ def test_the_boxes_of_found_people_give_their_masks(example: torch.Tensor) -> No
 
 
 def test_whom_the_detector_misses_a_closer_look_draws(example: torch.Tensor) -> None:
-    people, look = BlazePose()(example), CloserLook(torch.device("cpu"))
+    people, look = People()(example), CloserLook(torch.device("cpu"))
     found = masks_in_boxes(example, people.boxes, nobody, look)
     assert len(found) == 2
     assert all(iou(a, b) > 0.9 for a, b in zip(found.masks, people.masks, strict=True))
 
 
 def test_a_closer_look_is_told_who_is_found_in_other_boxes(example: torch.Tensor) -> None:
-    people, told = BlazePose()(example), []
+    people, told = People()(example), []
 
     def look(image: torch.Tensor, box: torch.Tensor, known: list[torch.Tensor]) -> tuple[torch.Tensor, float]:
         told.append(known)

@@ -38,14 +38,14 @@ def test_each_scene_has_one_of_the_detectors(example: torch.Tensor) -> None:
     def note(name: str) -> Callable[[torch.Tensor], list[str]]:
         return lambda image: asked.append(name) or []
 
-    detected, rng = Detected(["people", "blazepose"]), np.random.default_rng(0)
+    detected, rng = Detected(["people", "ensemble"]), np.random.default_rng(0)
     detected.detectors = [note(detector.name) for detector in detected.detectors]
     scene = Scene(to_uint8(example), np.zeros((0, *example.shape[1:]), np.uint8), np.zeros(example.shape[1:], bool))
     for _ in range(20):
         detected(scene, rng)
-    assert set(asked) == {"people", "blazepose"}
-    views = pickle.loads(pickle.dumps(Views(64, 2, 1.0, ("people", "blazepose"))))
-    assert [detector.name for detector in views.find.detectors] == ["people", "blazepose"]
+    assert set(asked) == {"people", "ensemble"}
+    views = pickle.loads(pickle.dumps(Views(64, 2, 1.0, ("people", "ensemble"))))
+    assert [detector.name for detector in views.find.detectors] == ["people", "ensemble"]
     with pytest.raises(UsageError, match="'dogs'"):
         Detected(["dogs"])
 

@@ -53,5 +53,5 @@ def test_hub_entries_are_pinned_to_a_commit_or_to_nothing() -> None:
 def test_an_unknown_name() -> None:
     with pytest.raises(WeightsError, match="did you mean instmatt"):
         find_entry("instmat")
-    with pytest.raises(WeightsError, match="known: blazepose-detector, "):
+    with pytest.raises(WeightsError, match="known: yolox-nano, "):
         find_entry("vgg")

@@ -25,7 +25,7 @@ from instmatt_core.weights.convert import convert
 from . import made_up
 
 
-@pytest.mark.parametrize("system", ["instmatt", "e2e-him", "sim", "sim-classifier", "mask-rcnn"])
+@pytest.mark.parametrize("system", ["instmatt", "e2e-him", "sim", "sim-classifier", "mask-rcnn", "pose-detector"])
 def test_every_system_is_recognised(system: str, tmp_path: Path) -> None:
     source, state = made_up.write(system, tmp_path)
     made = convert(source, tmp_path / "new" / "out.safetensors")
@@ -39,9 +39,8 @@ def test_every_system_is_recognised(system: str, tmp_path: Path) -> None:
     assert metadata["source_sha256"] == hashlib.sha256(source.read_bytes()).hexdigest()
     assert metadata["source_file"] == source.name
     assert metadata["converter"] == f"instmatt {__version__}"
-    assert metadata["licence"] == {"e2e-him": "non-commercial", "instmatt": "none stated", "mask-rcnn": "CC BY-SA 3.0"}.get(
-        system, "unknown"
-    )
+    licences = {"e2e-him": "non-commercial", "instmatt": "none stated", "mask-rcnn": "CC BY-SA 3.0", "pose-detector": "Apache-2.0"}
+    assert metadata["licence"] == licences.get(system, "unknown")
     assert len(metadata["date"]) == len("2026-01-31")
     assert metadata["architecture"]
     assert f"keys and shapes of {system}" in verify_file(made.path)
@@ -50,11 +49,13 @@ def test_every_system_is_recognised(system: str, tmp_path: Path) -> None:
 
 
 def test_the_systems_are_those_that_have_a_list() -> None:
-    assert systems() == ["e2e-him", "instmatt", "mask-rcnn", "sim", "sim-classifier"]
+    assert systems() == ["e2e-him", "instmatt", "mask-rcnn", "pose-detector", "pose-landmarks", "sim", "sim-classifier"]
     assert {system: len(manifest(system)) for system in systems()} == {
         "e2e-him": 649,
         "instmatt": 604,
         "mask-rcnn": 307,
+        "pose-detector": 146,
+        "pose-landmarks": 392,
         "sim": 410,
         "sim-classifier": 320,
     }
@@ -144,6 +145,21 @@ def test_half_a_download(tmp_path: Path) -> None:
         source.write_bytes(source.read_bytes()[: source.stat().st_size // 2])
         with pytest.raises(WeightsError, match=source.name):
             convert(source, tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize("content", [b"\x1c\0\0\0TFL3", b"\x1c\0\0\0TFL3" + b"\xff" * 200, b"\x08\0\0\0TFL3" + bytes(200)])
+def test_damaged_tensorflow_lite_files(content: bytes, tmp_path: Path) -> None:
+    pytest.importorskip("tflite")
+    (tmp_path / "a.tflite").write_bytes(content)
+    with pytest.raises(WeightsError, match=r"a\.tflite: (damaged|0 convolutions)"):
+        convert(tmp_path / "a.tflite", tmp_path / "a.safetensors")
+
+
+def test_tensorflow_lite_files_need_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tflite", None)
+    (tmp_path / "a.tflite").write_bytes(b"\x1c\0\0\0TFL3")
+    with pytest.raises(WeightsError, match="pip install tflite"):
+        convert(tmp_path / "a.tflite", tmp_path / "a.safetensors")
 
 
 class Exploit:

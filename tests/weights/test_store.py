@@ -54,18 +54,18 @@ def test_the_order_of_places(tmp_path: Path, home: Path) -> None:
 
 
 def test_bundled_weights_are_there(tmp_path: Path) -> None:
-    assert store.resolve("blazepose-detector").place == store.IN_PACKAGE
-    loaded = load_weights("blazepose-detector", system="blazepose")
-    expected = load_bundled("blazepose_detector")
+    assert store.resolve("yolox-nano").place == store.IN_PACKAGE
+    loaded = load_weights("yolox-nano", system="yolox")
+    expected = load_bundled("yolox_nano")
     assert loaded.keys() == expected.keys()
     assert all(torch.equal(loaded[key], expected[key]) for key in expected)
 
 
 def test_a_damaged_package_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "PACKAGE", tmp_path)
-    weights(tmp_path / "blazepose_detector.safetensors")
-    with pytest.raises(WeightsError, match=r"should be f4d83d9c.*Reinstall the package"):
-        store.resolve("blazepose-detector")
+    weights(tmp_path / "yolox_nano.safetensors")
+    with pytest.raises(WeightsError, match=r"should be d10b3b16.*Reinstall the package"):
+        store.resolve("yolox-nano")
 
 
 def test_another_networks_weights_are_refused(tmp_path: Path) -> None:
@@ -73,8 +73,8 @@ def test_another_networks_weights_are_refused(tmp_path: Path) -> None:
     assert load_weights(path, system="sim")["a"] == 1
     with pytest.raises(WeightsError, match=r"a\.safetensors: weights of sim, not of instmatt"):
         load_weights(path, system="instmatt")
-    with pytest.raises(WeightsError, match="weights of blazepose, not of instmatt"):
-        load_weights("blazepose-detector", system="instmatt")
+    with pytest.raises(WeightsError, match="weights of yolox, not of instmatt"):
+        load_weights("yolox-nano", system="instmatt")
     path.write_bytes(b"")
     with pytest.raises(WeightsError, match="damaged"):
         load_weights(path, system="sim")
@@ -128,7 +128,7 @@ def test_names_and_paths_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="no weights are called 'vgg'"):
         store.resolve("vgg")
     with pytest.raises(WeightsError, match="has no revisions"):
-        store.resolve("blazepose-detector@main")
+        store.resolve("yolox-nano@main")
 
 
 def test_settings(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """People in poses that no photograph at hand shows, to train the people detector on.
 
     pip install anny==0.6.2 trimesh embreex                  # Apache-2.0, its shapes CC0; MIT; Apache-2.0
+    instmatt weights list blazepose-detector blazepose-landmarks    # to be converted first: docs/detectors.md
     python tools/figures CACHE/street OUTPUT --count 450
 
 CACHE/street: full-length cut-outs as ``instmatt train`` keeps them. Pictures of standing people become the skins of a body model, which
@@ -46,7 +47,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=450)
     options = parser.parse_args()
     files = [p for p in sorted((options.cutouts / "people").glob("*.png")) if not is_kept_aside(p.stem)]
-    model, detector, people = Model(), BlazePose(), []
+    model, detector, people = Model(), BlazePose.load(), []
     for path in files[::2]:
         rgba = read_rgba(path)
         marks = landmarks(detector, rgba) if is_slender(rgba) else None

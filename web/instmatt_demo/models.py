@@ -16,6 +16,7 @@ from instmatt_core.weights.store import locate, resolve
 WEIGHTS = {
     "mask-rcnn": ["mask-rcnn"],
     "rf-detr-seg": ["rf-detr-seg-medium"],
+    "blazepose": ["blazepose-detector", "blazepose-landmarks"],
     "instmatt": ["instmatt"],
     "sim": ["sim", "sim-classifier"],
     "e2e-him": ["e2e-him"],

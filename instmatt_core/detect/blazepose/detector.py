@@ -6,8 +6,9 @@ again from the first crop's own landmarks, views of one person are averaged, and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,7 +17,10 @@ from torch import Tensor, nn
 
 from ...image import fit, resize, to_uint8
 from ...instances import InstanceMasks, left_to_right, mask_boxes
-from ...weights.bundled import load_network
+from ...progress import Progress, silent
+from ...weights import load_weights
+from ...weights.bundled import prepared
+from ...weights.check import load_strictly
 from . import crops
 from .networks import PoseDetector, PoseLandmarks, anchor_centres
 
@@ -49,19 +53,44 @@ class BlazePose:
     """Detector of people and their masks; call it with a picture.
 
     Args:
+        detector, landmarks: the published weights, converted.
         device: where the networks run.
         min_score: least presence of a person that the landmark network must report, in [0, 1].
         max_people: keep at most this many, the surest.
+
+    Raises:
+        WeightsError: the weights are another network's.
     """
 
     name = "blazepose"
 
-    def __init__(self, device: str | torch.device = "cpu", *, min_score: float = 0.5, max_people: int = 20):
+    def __init__(
+        self,
+        detector: Mapping[str, Tensor],
+        landmarks: Mapping[str, Tensor],
+        device: str | torch.device = "cpu",
+        *,
+        min_score: float = 0.5,
+        max_people: int = 20,
+    ):
         self.device = torch.device(device)
         self.min_score, self.max_people = min_score, max_people
-        self.detector = load_network(PoseDetector(), "blazepose_detector", self.device)
-        self.landmarks = load_network(PoseLandmarks(), "blazepose_landmarks", self.device)
+        self.detector, self.landmarks = PoseDetector(), PoseLandmarks()
+        for network, state, part in ((self.detector, detector, "detector"), (self.landmarks, landmarks, "landmarks")):
+            load_strictly(network, state, f"pose-{part}")
+            prepared(network, self.device)
         self.anchors = anchor_centres().numpy()
+
+    @classmethod
+    def load(cls, device: str | torch.device = "cpu", *, folders: Sequence[Path] = (), progress: Progress = silent) -> BlazePose:
+        """With the weights of the catalogue; ``folders`` are looked in first.
+
+        Raises:
+            WeightsError: they are not on this machine (the message says how to get them), or damaged.
+        """
+        parts = ("detector", "landmarks")
+        states = [load_weights(f"blazepose-{part}", system=f"pose-{part}", folders=folders, progress=progress) for part in parts]
+        return cls(states[0], states[1], device)
 
     def __call__(self, image: Tensor, progress: Callable[[float], None] = lambda share: None) -> InstanceMasks:
         """Find people in ``image (3, H, W)``; the masks have its size and are ordered left to right."""

@@ -2,7 +2,7 @@
 
 Layer tables of MediaPipe's ``pose_detection`` (MobileNet-like encoder, three-level pyramid, 2254 anchors) and
 ``pose_landmark_heavy`` (encoder, segmentation decoder, landmark encoder). Batch norms were folded by the publisher, so every
-convolution has a bias. The published files are read by ``tools/convert_blazepose.py``, which walks the convolutions in the
+convolution has a bias. The published files are read by ``weights/tensorflow_lite.py``, which walks the convolutions in the
 order in which ``forward`` calls them: keep that order when editing.
 
 Parts of the landmark network that this project does not use (heat maps, world landmarks) are left out.
