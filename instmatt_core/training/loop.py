@@ -16,6 +16,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,39 +38,27 @@ if TYPE_CHECKING:
 Report = Callable[[int, dict[str, float]], None]
 
 
+TASKS = {  # by a recipe's name for it, the module here and its class
+    "people": ("people", "PeopleTask"),
+    "people-closer": ("closer", "CloserTask"),
+    "outline": ("outline", "OutlineTask"),
+    "instmatt": ("instmatt", "InstMattTask"),
+    "instmatt-refiner": ("instmatt", "RefinerTask"),
+    "e2e-him": ("e2e_him", "E2EHIMTask"),
+}
+
+
 def build_task(recipe: Recipe, folders: Sequence[Path], pretrained: Path | None) -> Task:
     """The task that a recipe names.
 
     Raises:
         UsageError: there is none of that name.
     """
-    if recipe.task == "people":
-        from .people import PeopleTask
-
-        return PeopleTask(recipe, folders, pretrained)
-    if recipe.task == "people-closer":
-        from .closer import CloserTask
-
-        return CloserTask(recipe, folders, pretrained)
-    if recipe.task == "outline":
-        from .outline import OutlineTask
-
-        return OutlineTask(recipe, folders, pretrained)
-    if recipe.task == "instmatt":
-        from .instmatt import InstMattTask
-
-        return InstMattTask(recipe, folders, pretrained)
-    if recipe.task == "instmatt-refiner":
-        from .instmatt import RefinerTask
-
-        return RefinerTask(recipe, folders, pretrained)
-    if recipe.task == "e2e-him":
-        from .e2e_him import E2EHIMTask
-
-        return E2EHIMTask(recipe, folders, pretrained)
-    raise UsageError(
-        f"no training task is called {recipe.task!r}; there are people, people-closer, outline, instmatt, instmatt-refiner and e2e-him"
-    )
+    if recipe.task not in TASKS:
+        raise UsageError(f"no training task is called {recipe.task!r}; there are {', '.join(TASKS)}")
+    module, name = TASKS[recipe.task]
+    task: Task = getattr(import_module(f".{module}", __package__), name)(recipe, folders, pretrained)
+    return task
 
 
 def new_accelerator() -> Accelerator:
