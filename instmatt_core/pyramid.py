@@ -5,8 +5,11 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .convolution import PLAIN, conv2d
+
 WIDTH, FINE = 96, 48  # channels of the pyramid, and of its map at stride 4
 PROMPT_STRIDE = 4
+RELU6, NO_ACTIVATION = ("hardtanh", (0.0, 6.0)), ("none", ())
 
 # kernel, stride, expansion, output channels, repeats of EfficientNet-lite2 (stem and first block below)
 _STAGES = ((3, 1, 1, 16, 1), (3, 2, 6, 24, 3), (5, 2, 6, 48, 3), (3, 2, 6, 88, 4), (5, 1, 6, 120, 4), (5, 2, 6, 208, 5), (3, 1, 6, 352, 1))
@@ -19,12 +22,14 @@ class Conv(nn.Sequential):
     """
 
     def __init__(self, inp: int, out: int, k: int = 1, stride: int = 1, groups: int = 1, act: bool = True):
-        conv = nn.Conv2d(inp, out, k, stride, 0 if stride == 2 else k // 2, groups=groups)
-        super().__init__(conv, *([nn.ReLU6()] if act else []))
+        super().__init__(nn.Conv2d(inp, out, k, stride, 0 if stride == 2 else k // 2, groups=groups))
         self.pad = (k // 2 - 1, k // 2) * 2 if stride == 2 else None
+        self.act = RELU6 if act else NO_ACTIVATION
 
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x if self.pad is None else F.pad(x, self.pad))
+    def forward(self, x: Tensor, add: Tensor | None = None) -> Tensor:
+        """``add``, of the result's shape, is added to it; not with an activation."""
+        activation, arguments = self.act
+        return conv2d(x if self.pad is None else F.pad(x, self.pad), self[0], activation, arguments, add)
 
 
 class InvertedResidual(nn.Module):
@@ -39,8 +44,7 @@ class InvertedResidual(nn.Module):
         self.skip = stride == 1 and inp == out
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.project(self.spatial(self.expand(x)))
-        return x + y if self.skip else y
+        return self.project(self.spatial(self.expand(x)), x if self.skip else None)
 
 
 class EfficientNetLite2(nn.Module):
@@ -75,11 +79,17 @@ class EfficientNetLite2(nn.Module):
 
 
 class ConvNorm(nn.Sequential):
-    """Convolution, batch norm, and ReLU6 unless ``act`` is False."""
+    """Convolution, batch norm, which may have been folded into it, and ReLU6 unless ``act`` is False."""
 
     def __init__(self, inp: int, out: int, k: int = 1, groups: int = 1, act: bool = True):
-        conv = nn.Conv2d(inp, out, k, padding=k // 2, groups=groups, bias=False)
-        super().__init__(conv, nn.BatchNorm2d(out), *([nn.ReLU6()] if act else []))
+        super().__init__(nn.Conv2d(inp, out, k, padding=k // 2, groups=groups, bias=False), nn.BatchNorm2d(out))
+        self.act = RELU6 if act else NO_ACTIVATION
+
+    def forward(self, x: Tensor) -> Tensor:
+        activation, arguments = self.act
+        if isinstance(self[1], nn.Identity):
+            return conv2d(x, self[0], activation, arguments)
+        return PLAIN[activation](super().forward(x), *arguments)
 
 
 class Separable(nn.Sequential):

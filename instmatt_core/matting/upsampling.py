@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations_with_replacement
+
 import cv2
 import numpy as np
 import torch
@@ -18,21 +20,24 @@ def carry(picture: Tensor, seen: Tensor, alpha: Tensor, radius: int = 2, epsilon
     It is, in every window, the linear function of the colours that fits that alpha best: the colour guided filter (He, Sun,
     Tang, ECCV 2010), whose windows are those of the matting Laplacian.
     """
-    guide, target = seen.permute(1, 2, 0).numpy().astype(np.float64), alpha.numpy().astype(np.float64)
+    colours, target = seen.numpy().astype(np.float64), alpha.numpy().astype(np.float64)
     side = (2 * radius + 1, 2 * radius + 1)
 
     def mean(values: np.ndarray) -> np.ndarray:
         return cv2.blur(values, side, borderType=cv2.BORDER_REFLECT)
 
-    mean_i, mean_a = mean(guide), mean(target)
-    second = np.stack([mean(guide[..., i] * guide[..., j]) for i in range(3) for j in range(3)], -1)
-    covariance = second.reshape(*guide.shape[:2], 3, 3) - mean_i[..., :, None] * mean_i[..., None, :]
-    cross = mean(guide * target[..., None]) - mean_i * mean_a[..., None]
-    slope, varied = np.zeros_like(cross), np.abs(cross).max(-1) > NOISE  # elsewhere alpha is the same all over the window
-    slope[varied] = np.linalg.solve(covariance[varied] + epsilon * np.eye(3), cross[varied][..., None])[..., 0]
-    offset = mean_a - (slope * mean_i).sum(-1)
+    means, mean_a = [mean(colour) for colour in colours], mean(target)
+    cross = [mean(colour * target) - m * mean_a for colour, m in zip(colours, means, strict=True)]
+    varied = np.maximum.reduce([np.abs(c) for c in cross]) > NOISE  # elsewhere alpha is the same all over the window
+    covariance = np.empty((np.count_nonzero(varied), 3, 3))
+    for i, j in combinations_with_replacement(range(3), 2):
+        covariance[:, i, j] = covariance[:, j, i] = (mean(colours[i] * colours[j]) - means[i] * means[j])[varied]
+    wanted = np.stack([c[varied] for c in cross], -1)[..., None]
+    slopes = np.zeros_like(colours)
+    slopes[:, varied] = np.linalg.solve(covariance + epsilon * np.eye(3), wanted)[..., 0].T
+    offset = mean_a - sum(slope * m for slope, m in zip(slopes, means, strict=True))
     size = tuple(picture.shape[1:])
-    terms = torch.from_numpy(np.dstack((mean(slope), mean(offset))).astype(np.float32)).permute(2, 0, 1)
+    terms = torch.from_numpy(np.stack([mean(term) for term in (*slopes, offset)]).astype(np.float32))
     full = resize(terms[3], size)
     for channel in range(3):  # one at a time: these are as large as the picture
         full.addcmul_(picture[channel], resize(terms[channel], size))

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...convolution import conv2d
+
 STRIDE = 16
 EMBEDDING = 256
 HEAD_WIDTH = 32
@@ -39,7 +41,7 @@ class Encoder(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.stem(x)
+        x = self.stem[2](conv2d(x, self.stem[0], "gelu"))
         for stage in self.stages:
             x = stage(x)
         return self.neck(x)
@@ -66,7 +68,8 @@ class InvertedResidual(nn.Module):
         self.project = nn.Conv2d(wide, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.gelu(x + self.project(F.gelu(self.spatial(F.gelu(self.expand(x))))))
+        y = conv2d(conv2d(x, self.expand, "gelu"), self.spatial, "gelu")
+        return F.gelu(conv2d(y, self.project, add=x))
 
 
 class Merge(nn.Module):
@@ -79,7 +82,7 @@ class Merge(nn.Module):
         self.project = nn.Conv2d(wider, wider, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.project(F.gelu(self.spatial(F.gelu(self.expand(x)))))
+        return self.project(conv2d(conv2d(x, self.expand, "gelu"), self.spatial, "gelu"))
 
 
 class Block(nn.Module):

@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import nn
 
-from ..folding import fold_norms
+from ...convolution import fold_norms
 from .network import InstMattNetwork
 from .spectral import SpectralConv, SpectralUpConv
 

@@ -9,9 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...convolution import conv2d
+from ...convolution import conv2d, fold_norms
 from ..conventions import normalise
-from ..folding import fold_norms
 from ..residual import run_folded
 from .classifier import Classifier, activation_maps
 from .decoder import StandardisedConv, upsample

@@ -8,6 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from ...convolution import fold_norms
 from ...errors import WeightsError
 from ..packed import unpack
 
@@ -33,12 +34,13 @@ def load_bundled(name: str) -> dict[str, Tensor]:
 
 
 def load_network(network: Network, name: str, device: torch.device) -> Network:
-    """``network`` with bundled weights, for use on ``device``.
+    """``network`` with bundled weights, norms folded, for use on ``device``.
 
     Raises:
         WeightsError: the file is not in the package or is damaged.
     """
     network.load_state_dict(load_bundled(name))
+    fold_norms(network.eval())
     return prepared(network, device)
 
 
