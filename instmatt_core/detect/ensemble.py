@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ..image import fit, resize
 from ..instances import InstanceMasks, divide, left_to_right, mask_boxes, take
+from ..threads import spread
 from .geometry import iou
 from .mobile_sam import OutlineLook
 from .people import People
@@ -72,9 +73,12 @@ class Ensemble:
     def redrawn(self, image: Tensor, people: InstanceMasks, progress: Callable[[float], None]) -> InstanceMasks:
         """All of ``people``, with the masks that are drawn again, unless one of these is somebody else's."""
         masks = people.masks.clone()
-        for i, box in enumerate(people.boxes):
-            progress(i / len(people))
-            drawn = self.outline(image, box, people.masks, i)
+
+        def draw(i: int) -> Tensor:
+            return self.outline(image, people.boxes[i], people.masks, i)
+
+        for i, drawn in enumerate(spread(draw, range(len(people)), self.device)):
+            progress((i + 1) / len(people))
             if iou(people.masks[i] > 0.5, drawn > 0.5) >= SAME_IOU:
                 masks[i] = drawn
         masks = divide(masks)

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..guidance import BACKGROUND, FOREGROUND, UNKNOWN, tells_enough, trimaps
 from ..image import resize
 from ..instances import InstanceMasks, share, window_around
-from ..threads import torch_threads_kept
+from ..threads import spread, torch_threads_kept
 from .upsampling import carry
 
 MAX_UNKNOWN = 100_000  # unknowns of one linear system; bounds its memory to a few hundred MB
@@ -40,8 +40,8 @@ class ClosedForm:
 
 def solve_trimaps(image: Tensor, guides: Tensor, progress: Callable[[float], None] = lambda share: None) -> Tensor:
     """Alphas ``(K, H, W)`` of ``image (3, H, W)`` for trimaps ``(K, H, W)``, which are overwritten; together at most one at a pixel."""
-    for k, guide in enumerate(guides):
-        guides[k] = solve_trimap(image, guide)
+    for k, alpha in enumerate(spread(lambda guide: solve_trimap(image, guide), list(guides), image.device)):
+        guides[k] = alpha
         progress((k + 1) / len(guides))
     return share(guides)
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ...image import fit, resize
 from ...instances import InstanceMasks, divide, left_to_right, mask_boxes
+from ...threads import spread
 from ..geometry import areas, assign, distinct, iou, overlaps
 from ..yolox import YOLOX
 from .looks import SAME_SHARE, CloserLook, FirstLook
@@ -133,9 +134,13 @@ class People:
         """
         masks, scores = seen.masks.clone(), torch.zeros(len(seen.masks))
         enough = self.min_score + ALONE_SCORE * ~is_small(seen.boxes, (image.shape[1], image.shape[2]))
-        for i, (box, first) in enumerate(zip(seen.boxes, seen.masks, strict=True)):
-            progress(i / len(masks))
-            drawn, sure = self.closer(image, box, seen.masks, i)
+
+        def look(i: int) -> tuple[Tensor, float]:
+            return self.closer(image, seen.boxes[i], seen.masks, i)
+
+        for i, (drawn, sure) in enumerate(spread(look, range(len(masks)), self.device)):
+            progress((i + 1) / len(masks))
+            box, first = seen.boxes[i], seen.masks[i]
             certain = (sure * seen.scores[i].mean()).sqrt()
             if iou(first > 0.5, drawn > 0.5) > SAME_MASK_IOU:
                 masks[i], scores[i] = FIRST_SHARE * first + (1 - FIRST_SHARE) * drawn, certain

@@ -13,6 +13,7 @@ from ...errors import GuidanceError, UsageError
 from ...guidance import sharpen, steepened, tri_masks, tri_masks_of
 from ...image import resize
 from ...instances import InstanceMasks, TriMasks, around, mask_boxes, share, take
+from ...threads import spread
 from ..cleanup import seconded, without_haze, without_specks
 from ..conventions import dtype_of, normalise
 from ..upsampling import carry
@@ -133,7 +134,9 @@ class InstMatt:
         alphas = torch.zeros_like(instances.masks)
         boxes = mask_boxes(instances.masks)
         kept = once(instances.masks, boxes)
-        for own, k in enumerate(kept):
+
+        def matte(own: int) -> None:
+            k = kept[own]
             rows, columns = around(boxes[k], instances.size, SURROUNDINGS, LEAST_SURROUNDINGS)
             picture = image[:, rows, columns]
             size = (picture.shape[1], picture.shape[2])
@@ -142,11 +145,13 @@ class InstMatt:
             masks = steepened(resize(instances.masks[:, rows, columns][kept], working))
             if (masks[own] >= 0.5).any():
                 guide = tri_masks_of(torch.stack((masks[own], masks.sum(0) - masks[own])))[:1]
-                matte = settled(self._matte(seen, guide, lambda done: None)[0])
-                matte = without_haze(seconded(seen, matte, BAND, CLOSED_FORM), masks[own], REACH)
+                alpha = settled(self._matte(seen, guide, lambda done: None)[0])
+                alpha = without_haze(seconded(seen, alpha, BAND, CLOSED_FORM), masks[own], REACH)
                 if working != size:
-                    matte = carry(picture, seen, matte, CARRY_RADIUS)
-                alphas[k, rows, columns] = settled(without_specks(matte, SPECK, instances.masks[k, rows, columns]))
+                    alpha = carry(picture, seen, alpha, CARRY_RADIUS)
+                alphas[k, rows, columns] = settled(without_specks(alpha, SPECK, instances.masks[k, rows, columns]))
+
+        for own, _ in enumerate(spread(matte, range(len(kept)), self.device)):
             progress((own + 1) / len(kept))
         return alphas
 
