@@ -24,11 +24,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:
         command.register(commands)
-    options = parser.parse_args(arguments)
 
     from ..errors import InstMattError, UsageError
 
     try:
+        options = parser.parse_args(arguments)
         status = int(options.run(options))
         sys.stdout.flush()  # here a broken pipe can still be dealt with
         return status

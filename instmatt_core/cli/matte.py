@@ -235,7 +235,7 @@ class _Detector(argparse.Action):
         if value == "help":
             from ..detect import table
 
-            print(table())
+            print(table(), flush=True)
             parser.exit()
         setattr(namespace, self.dest, value)
 

@@ -263,10 +263,11 @@ def test_an_error_of_the_system_is_explained_anywhere(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise there")
-def test_nobody_reads_the_output() -> None:
+@pytest.mark.parametrize("arguments", [("weights", "where"), ("matte", "--detector", "help")], ids=" ".join)
+def test_nobody_reads_the_output(arguments: tuple[str, ...]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    command = [sys.executable, "-m", "instmatt_core", "weights", "where"]
+    command = [sys.executable, "-m", "instmatt_core", *arguments]
     result = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, cwd=Path(matte.__file__).parent.parent.parent)
     os.close(writer)
     assert (result.returncode, result.stderr) == (141, "")
