@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -24,19 +23,13 @@ pytest.importorskip("gradio", reason="needs gradio: pip install -e '.[demo]'")
 from instmatt_demo import Models
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
 PATIENCE = 120_000  # ms
 MANIFEST = Path(__file__).parent.parent / "matting" / "instmatt" / "golden" / "manifest.json"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[sync_api.Browser]:
+@pytest.fixture(scope="module", autouse=True)
+def patience() -> None:
     sync_api.expect.set_options(timeout=PATIENCE)
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 def open_page(browser: sync_api.Browser, address: str) -> sync_api.Page:

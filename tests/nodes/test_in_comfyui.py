@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import time
@@ -418,28 +417,16 @@ def test_interrupt(server: ComfyUI) -> None:
     assert server.run(matte_chain("small.png")).status == "success"  # and it goes on working
 
 
-@pytest.fixture(scope="session")
-def page(server: ComfyUI) -> Iterator[Any]:
-    """ComfyUI's frontend in headless Chromium, with what it writes to the console gathered in ``page.console``."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    with playwright.sync_playwright() as tool:
-        try:
-            browser = tool.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
-        except playwright.Error as error:
-            pytest.skip(f"needs Chromium ({str(error).splitlines()[0]})")
-        opened = browser.new_page(viewport={"width": 1600, "height": 1000})
-        opened.console = []
-        opened.on("console", lambda message: opened.console.append(f"{message.type}: {message.text} {message.location.get('url')}"))
-        opened.on("pageerror", lambda error: opened.console.append(f"pageerror: {error}"))
-        opened.goto(server.url)
-        opened.wait_for_function("!!window.LiteGraph?.registered_node_types?.InstMattSelectPeople", timeout=120_000)
-        yield opened
-        browser.close()
-
-
-def chromium() -> str | None:
-    """The system's Chromium; None for playwright's own."""
-    return next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+@pytest.fixture(scope="module")
+def page(server: ComfyUI, browser: Any) -> Any:
+    """ComfyUI's frontend in the browser, with what it writes to the console gathered in ``page.console``."""
+    page = browser.new_page(viewport={"width": 1600, "height": 1000})
+    page.console = []
+    page.on("console", lambda message: page.console.append(f"{message.type}: {message.text} {message.location.get('url')}"))
+    page.on("pageerror", lambda error: page.console.append(f"pageerror: {error}"))
+    page.goto(server.url)
+    page.wait_for_function("!!window.LiteGraph?.registered_node_types?.InstMattSelectPeople", timeout=120_000)
+    return page
 
 
 def test_template_browser(page: Any, tmp_path: Path) -> None:
