@@ -24,6 +24,9 @@ MOST_SEEN = 20  # masks of a first look
 WRONG = 0.1  # of a mask at most where anybody is; it is of nobody then
 MISTAKEN = 0.6  # share of empty boxes with somebody's shape in them, as of a thing that was taken for a person
 ONLY_BOX = 0.2  # share of people of whom only a box tells, although they were seen
+MIXED_UP = 0.25  # share of people of whom a part, as a leg, is told as a neighbour's, or the other way round
+TOUCH = 0.06  # of a person's longer side: so near are neighbours
+PART = (0.08, 0.3), (0.04, 0.12)  # of that side: the half axes of such a part
 DRAWN_BOX = 0.7  # share of the others' boxes that come of the mask, half of them halfway
 
 Box = np.ndarray  # x0, y0, x1, y1 px
@@ -87,10 +90,35 @@ def somebody(person: int, scene: Scene, seen: Glance, rng: Generator) -> Told:
     """One of the scene's people, by the mask that the first look drew of them, if any, or by a box alone."""
     own = next((mask for mask, who in seen.whose.items() if who == person and rng.random() > ONLY_BOX), None)
     box = spoilt(box_of(scene.alphas[person]), rng)
+    known = seen.known(person, own)
+    if own is not None and rng.random() < MIXED_UP:
+        known = mixed_up(known, rng)
     if own is not None and rng.random() < DRAWN_BOX:
-        drawn = box_of(seen.masks[own])
+        drawn = box_of(known[0])
         box = (drawn + box) / 2 if rng.random() < 0.5 else drawn
-    return Told(scene.alphas[person : person + 1], box, seen.known(person, own))
+    return Told(scene.alphas[person : person + 1], box, known)
+
+
+def mixed_up(known: np.ndarray, rng: Generator) -> np.ndarray:
+    """``known (2, H, W)`` with a part of one mask given to the other, where the two touch: as with legs of people who sit.
+
+    It stays as it is where they do not touch, or where half of the first would be lost.
+    """
+    x0, y0, x1, y1 = box_of(known[0])
+    side = max(x1 - x0, y1 - y0)
+    reach = np.ones((2 * round(TOUCH * side) + 1,) * 2, np.uint8)
+    rows, columns = np.nonzero(np.logical_and(*(cv2.dilate(mask, reach) > 127 for mask in known)))
+    if not len(rows):
+        return known
+    where = rng.integers(len(rows))
+    length, width = (max(2, round(rng.uniform(*limits) * side)) for limits in PART)
+    part = np.zeros_like(known[0])
+    cv2.ellipse(part, (int(columns[where]), int(rows[where])), (length, width), rng.uniform(0, 180), 0, 360, 255, cv2.FILLED)
+    giver = int(rng.integers(2))
+    result = known.copy()
+    result[giver] = np.minimum(known[giver], 255 - part)
+    result[1 - giver] = np.maximum(known[1 - giver], np.minimum(known[giver], part))
+    return result if (result[0] > 127).sum() > 0.5 * (known[0] > 127).sum() else known
 
 
 def nobody_in(box: Box, scene: Scene, seen: Glance, rng: Generator) -> Told:

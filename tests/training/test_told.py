@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from block_scenes import block_scene
 
-from instmatt_core.training.told import Glance, box_of, choose, empty_box, glance, moved, spoilt
+from instmatt_core.training.told import Glance, box_of, choose, empty_box, glance, mixed_up, moved, spoilt
 
 PERSON = (20, 40, 100, 70)  # y0, x0, y1, x1
 
@@ -40,12 +40,27 @@ def test_what_is_known_of_a_person_is_told() -> None:
         if len(each.alphas):
             k = int(each.alphas[0, 105, 100] > 0)
             assert np.abs(each.box - box_of(both.alphas[k])).max() < 40
-            assert np.array_equal(others, both.alphas[1 - k])
-            assert not own.any() or np.array_equal(own, both.alphas[k])
+            assert np.array_equal(np.maximum(own, others), both.alphas.max(0) if own.any() else both.alphas[1 - k])
+            assert (own & both.alphas[k]).sum() >= 0.5 * own.sum()
             told += bool(own.any())
         else:
             assert own[both.alphas.any(0)].mean() < 30
     assert 12 < told < 22
+
+
+def test_a_part_is_told_as_the_neighbours() -> None:
+    known = block_scene(PERSON, (30, 72, 110, 102), side=144).alphas
+    both, first = known.max(0), int(known[0].sum())
+    lost = []
+    for seed in range(40):
+        own, others = mixed_up(known, np.random.default_rng(seed))
+        assert np.array_equal(np.maximum(own, others), both)
+        assert not (own & others).any()
+        lost.append(1 - int(own.sum()) / first)
+    assert min(lost) < -0.05
+    assert 0.05 < max(lost) < 0.5
+    apart = block_scene(PERSON, (30, 110, 110, 140), side=144).alphas
+    assert mixed_up(apart, np.random.default_rng(0)) is apart
 
 
 def test_of_nobody_there_may_be_a_mask() -> None:
