@@ -41,6 +41,22 @@ def serve() -> Callable[[Any], AbstractContextManager[str]]:
     return _serve
 
 
+@pytest.fixture
+def toy() -> Any:
+    """GatedModels for ``toy_server``."""
+    from gated_models import GatedModels
+
+    return GatedModels()
+
+
+@pytest.fixture
+def toy_server(toy: Any) -> Iterator[str]:
+    """A demo of ``toy``; its gate opens at the end, so that nothing waits for ever."""
+    with _serve(toy) as address:
+        yield address
+        toy.gate.set()
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The demo as users get it, on a machine without weights."""

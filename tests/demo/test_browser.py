@@ -20,6 +20,7 @@ from instmatt_core.cli.matte import EXAMPLE
 
 pytest.importorskip("gradio", reason="needs gradio: pip install -e '.[demo]'")
 
+from gated_models import GatedModels
 from instmatt_demo import Models
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
@@ -250,27 +251,37 @@ def test_another_photo_takes_the_old_one_s_people_away(
         nothing_is_left(page)
         page.get_by_role("tab", name="Step by step").click()
         nothing_is_left(page)
-        page.get_by_role("tab", name="Matte", exact=True).click()
-        page.click("#matte")
-        page.wait_for_selector("#cancel", state="visible")
-        page.click("#photo button[aria-label='Remove Image']")  # which stops what is under way
-        sync_api.expect(page.locator("#matte")).to_be_visible()
-        sync_api.expect(page.locator("#cancel")).not_to_be_visible()
-        nothing_is_left(page)
         assert page.faults == []
         page.close()
 
 
-def test_cancel_gives_the_button_back(page: sync_api.Page) -> None:
-    page.get_by_role("tab", name="Matte", exact=True).click()
+@pytest.mark.parametrize("how", ["#cancel", "#photo button[aria-label='Remove Image']"])
+def test_work_under_way_is_stopped_and_gives_the_button_back(
+    browser: sync_api.Browser, toy: GatedModels, toy_server: str, how: str
+) -> None:
+    def offer() -> None:
+        page.set_input_files("#photo input[type=file]", EXAMPLE)
+        page.wait_for_selector("#photo img")
+
+    page = open_page(browser, toy_server)
+    offer()
     page.click("#matte")
-    page.click("#cancel")
-    page.wait_for_selector("#matte")
-    assert not page.locator("#cancel").is_visible()
+    assert toy.waiting.wait(PATIENCE / 1000)
+    page.click(how)
+    sync_api.expect(page.locator("#matte")).to_be_visible()
+    sync_api.expect(page.locator("#cancel")).not_to_be_visible()
+    assert toy.stopped.wait(PATIENCE / 1000)
+    sync_api.expect(page.locator("#cutouts")).not_to_be_visible()
+    if how != "#cancel":
+        sync_api.expect(page.locator("#photo img")).not_to_be_visible()
+        offer()
+    toy.gate.set()
     page.click("#matte")  # and it works again
-    page.wait_for_selector("#cancel", state="visible")
-    page.wait_for_selector("#matte")
-    sync_api.expect(page.locator("#cutouts .thumbnail-item")).to_have_count(2)
+    page.wait_for_selector("#cutouts img")
+    sync_api.expect(page.locator("#matte")).to_be_visible()
+    sync_api.expect(page.locator("#cancel")).not_to_be_visible()
+    assert page.faults == []
+    page.close()
 
 
 def test_nothing_came_from_elsewhere_and_nothing_broke(page: sync_api.Page) -> None:
