@@ -173,7 +173,6 @@ def build(models: Models, shelf: Shelf, first_photo: gr.Image) -> None:
         }
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    first_photo.change(lambda path: path, first_photo, photo, **quiet)
     matting.input(adapt, matting, [sliders, first_stage, trimap_says, matte_says, *nothing], **quiet)
     job = find.click(find_people, [photo, detector], [found, masks, person, stages], api_visibility="private", **ONE_AT_A_TIME)
     guided: dict[str, Any] = {"fn": guide, "inputs": [found, person, band, hair], "outputs": [tri_mask, base, editor, *nothing], **quiet}
@@ -182,7 +181,9 @@ def build(models: Models, shelf: Shelf, first_photo: gr.Image) -> None:
         solve.click(solve_painted, [found, person, base, editor, matting], [tri_mask, *nothing], api_visibility="private", **ONE_AT_A_TIME)
     )
     outdated = [found, base, masks, person, stages, tri_mask, editor, *nothing]
-    photo.change(forget, None, outdated, cancels=late, queue=False, **quiet)
+    # not photo.change: the page sends that too when the tab is first shown, perhaps after a click on Find
+    photo.input(forget, None, outdated, cancels=late, queue=False, **quiet)
+    first_photo.change(lambda path: {photo: path, **forget()}, first_photo, [photo, *outdated], cancels=late, queue=False, **quiet)
 
 
 def stage_column(visible: bool = True) -> gr.Column:
