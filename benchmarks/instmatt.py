@@ -28,10 +28,11 @@ from measuring import alternate, peak
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from instmatt_core.instances import InstanceMasks, mask_boxes
+from instmatt_core.instances import InstanceMasks
 from instmatt_core.matting.conventions import PRECISIONS
 from instmatt_core.matting.instmatt import InstMatt, system
 from instmatt_core.matting.instmatt.network import build
+from instmatt_core.windows import mask_boxes
 
 TESTS = Path(__file__).parent.parent / "tests"
 PATHS = ("straightforward", "shipped")

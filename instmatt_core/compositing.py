@@ -5,6 +5,7 @@ from __future__ import annotations
 import colorsys
 import threading
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -13,8 +14,11 @@ from torch import Tensor
 
 from .errors import ImageError
 from .image import to_uint8
-from .instances import InstanceMattes, window_around
 from .threads import torch_threads_kept
+from .windows import window_around
+
+if TYPE_CHECKING:
+    from .instances import InstanceMattes
 
 SEEN = 0.5 / 255  # a fainter alpha is 0 in 8 bits
 _ONE_AT_A_TIME = threading.Lock()  # where numba has no OpenMP, two threads at once in its parallel code end the process

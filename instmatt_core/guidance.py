@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .instances import InstanceMasks, TriMasks, mask_boxes, share, window_around
+from .instances import InstanceMasks, TriMasks, share
+from .windows import mask_boxes, window_around
 
 BACKGROUND, UNKNOWN, FOREGROUND = 0.0, 0.5, 1.0
 TORN = 0.25  # a mask between this and as far below one does not tell whether the person is there

@@ -13,7 +13,7 @@ from torch import Tensor
 from .compositing import over
 from .errors import UsageError
 from .image import resize
-from .instances import mask_boxes
+from .windows import mask_boxes
 
 
 @dataclass(frozen=True)

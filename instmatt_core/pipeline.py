@@ -12,8 +12,9 @@ import torch
 
 from .errors import GuidanceError, UsageError
 from .image import as_image, fit, resize
-from .instances import InstanceMasks, InstanceMattes, called, mask_boxes, share
+from .instances import InstanceMasks, InstanceMattes, called, share
 from .progress import Progress, silent, stage
+from .windows import mask_boxes
 
 COMPACT = "instmatt-compact"
 SEMANTIC_SIDE = 512  # px of a window round a person: networks with semantics and without a refiner have seen people of a few hundred px

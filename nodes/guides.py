@@ -11,7 +11,7 @@ from torch import Tensor
 from ..instmatt_core.compositing import person_colour
 from ..instmatt_core.errors import UsageError
 from ..instmatt_core.guidance import BACKGROUND, FOREGROUND, UNKNOWN
-from ..instmatt_core.instances import mask_boxes
+from ..instmatt_core.windows import mask_boxes
 from .values import Guides, People, check_numbers, numbers
 
 

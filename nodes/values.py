@@ -15,7 +15,8 @@ from torch import Tensor
 
 from ..instmatt_core.errors import GuidanceError, ImageError, UsageError
 from ..instmatt_core.guidance import tri_masks
-from ..instmatt_core.instances import InstanceMasks, InstanceMattes, TriMasks, mask_boxes, share, take
+from ..instmatt_core.instances import InstanceMasks, InstanceMattes, TriMasks, share, take
+from ..instmatt_core.windows import mask_boxes
 
 Batch = TypeVar("Batch", "People", "Mattes")
 Frame = TypeVar("Frame", InstanceMasks, InstanceMattes)

@@ -9,7 +9,8 @@ import torch
 
 from instmatt_core.compositing import cutout, estimate_foreground, over, overlay
 from instmatt_core.errors import ImageError
-from instmatt_core.instances import InstanceMattes, mask_boxes
+from instmatt_core.instances import InstanceMattes
+from instmatt_core.windows import mask_boxes
 
 
 def test_cutout_has_no_fringe() -> None:

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from ..errors import GuidanceError
 from ..image import to_uint8
-from ..instances import InstanceMasks, around, mask_boxes
+from ..instances import InstanceMasks
+from ..windows import around, mask_boxes
 from .geometry import assign, distinct, overlaps
 
 Detector = Callable[..., InstanceMasks]

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from ..image import fit, resize
-from ..instances import InstanceMasks, divide, left_to_right, mask_boxes, take
+from ..instances import InstanceMasks, divide, left_to_right, take
 from ..threads import spread
+from ..windows import mask_boxes
 from .geometry import iou
 from .mobile_sam import OutlineLook
 from .people import People

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..instances import InstanceMasks, left_to_right, mask_boxes
+from ..instances import InstanceMasks, left_to_right
+from ..windows import mask_boxes
 from .geometry import areas, distinct
 
 

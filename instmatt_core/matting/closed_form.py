@@ -12,8 +12,9 @@ from torch import Tensor
 
 from ..guidance import BACKGROUND, FOREGROUND, UNKNOWN, tells_enough, trimaps
 from ..image import resize
-from ..instances import InstanceMasks, share, window_around
+from ..instances import InstanceMasks, share
 from ..threads import spread, torch_threads_kept
+from ..windows import window_around
 from .upsampling import carry
 
 MAX_UNKNOWN = 100_000  # unknowns of one linear system; bounds its memory to a few hundred MB

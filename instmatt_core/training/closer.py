@@ -16,8 +16,9 @@ from ..data.synthesis import Composer, Scene
 from ..detect.people.looks import FirstLook, draw_prompted
 from ..detect.people.network import MASK_STRIDE, PeopleNetwork
 from ..image import as_image, resize
-from ..instances import InstanceMattes, mask_boxes
+from ..instances import InstanceMattes
 from ..weights.bundled import prepared
+from ..windows import mask_boxes
 from .people import PeopleTask, targets
 from .recipe import Stage
 from .scenes import Scenes

@@ -11,8 +11,8 @@ from numpy.random import Generator
 from torch import Tensor
 
 from ..data.synthesis import Scene
-from ..instances import mask_boxes, square_around
 from ..matting.instmatt.system import SURROUNDINGS
+from ..windows import mask_boxes, square_around
 from .detected import Detected
 from .spoil import spoil
 from .task import Batch

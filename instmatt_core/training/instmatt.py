@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from ..data.synthesis import Composer
 from ..errors import UsageError
-from ..instances import InstanceMasks, mask_boxes
+from ..instances import InstanceMasks
 from ..matting.conventions import normalise
 from ..matting.instmatt import InstMatt
 from ..matting.instmatt.config import InstMattConfig
@@ -21,6 +21,7 @@ from ..matting.instmatt.network import InstMattNetwork, activate
 from ..metrics import IMQ
 from ..weights.bundled import load_bundled
 from ..weights.check import load_strictly
+from ..windows import mask_boxes
 from .crops import SCENE, Crowd, Views, as_float
 from .losses import over_scales, refinement
 from .recipe import Recipe, Stage

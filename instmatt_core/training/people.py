@@ -17,9 +17,10 @@ from ..data.synthesis import Composer, Scene
 from ..detect.people.looks import FirstLook
 from ..detect.people.network import CENTRE_STRIDE, MASK_STRIDE, OUTPUT_STRIDE, PeopleNetwork, draw_masks
 from ..image import as_image, resize
-from ..instances import InstanceMattes, mask_boxes
+from ..instances import InstanceMattes
 from ..weights import read_safetensors
 from ..weights.check import load_strictly
+from ..windows import mask_boxes
 from .recipe import Recipe, Stage
 from .scenes import Scenes
 from .task import Batch, State, Task, device_of

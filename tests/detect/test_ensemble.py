@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from instmatt_core.detect.ensemble import Ensemble
-from instmatt_core.instances import InstanceMasks, mask_boxes
+from instmatt_core.instances import InstanceMasks
+from instmatt_core.windows import mask_boxes
 
 NOTHING = torch.zeros(3, 40, 80)
 

@@ -12,7 +12,8 @@ from instmatt_core.detect.people.looks import SAME_SHARE, CloserLook, FirstLook
 from instmatt_core.detect.people.network import LAYERS, PROMPTS, PeopleNetwork, draw_masks
 from instmatt_core.detect.people.parts import is_cut, is_small, spans
 from instmatt_core.image import resize
-from instmatt_core.instances import divide, share, square_around
+from instmatt_core.instances import divide, share
+from instmatt_core.windows import square_around
 
 
 def test_network_shapes() -> None:

@@ -11,12 +11,13 @@ from safetensors.torch import load_file, save_file
 from instmatt_core.compositing import overlay
 from instmatt_core.errors import WeightsError
 from instmatt_core.image import resize, to_uint8
-from instmatt_core.instances import InstanceMattes, mask_boxes
+from instmatt_core.instances import InstanceMattes
 from instmatt_core.training import people
 from instmatt_core.training.loop import build_task
 from instmatt_core.training.people import SHOWN_FROM
 from instmatt_core.training.recipe import Recipe, Stage
 from instmatt_core.weights.bundled import FOLDER, load_bundled
+from instmatt_core.windows import mask_boxes
 
 RECIPE = Recipe("people", (Stage(2, 64, 2),))
 CLOSER = Recipe("people-closer", (Stage(2, 64, 2),))

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from instmatt_core.compositing import overlay
 from instmatt_core.image import to_uint8
-from instmatt_core.instances import InstanceMattes, mask_boxes
+from instmatt_core.instances import InstanceMattes
+from instmatt_core.windows import mask_boxes
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ from torch import Tensor
 
 from instmatt_core.compositing import cutout
 from instmatt_core.image import fit, read_picture, resize, to_uint8, write_png
-from instmatt_core.instances import InstanceMattes, mask_boxes
+from instmatt_core.instances import InstanceMattes
 from instmatt_core.progress import Progress, stage
+from instmatt_core.windows import mask_boxes
 
 from .models import Models
 from .preview import Preview

@@ -14,9 +14,10 @@ from torch import Tensor
 from instmatt_core.compositing import estimate_foreground, over, overlay, person_colour
 from instmatt_core.guidance import tri_masks, trimaps
 from instmatt_core.image import fit, read_picture, resize, to_uint8
-from instmatt_core.instances import InstanceMasks, InstanceMattes, mask_boxes, share
+from instmatt_core.instances import InstanceMasks, InstanceMattes, share
 from instmatt_core.matting.closed_form import ClosedForm
 from instmatt_core.progress import Progress, stage
+from instmatt_core.windows import mask_boxes
 
 from .chooser import chooser
 from .jobs import ONE_AT_A_TIME, run

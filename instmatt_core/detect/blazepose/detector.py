@@ -16,11 +16,12 @@ from scipy.special import expit
 from torch import Tensor, nn
 
 from ...image import fit, resize, to_uint8
-from ...instances import InstanceMasks, left_to_right, mask_boxes
+from ...instances import InstanceMasks, left_to_right
 from ...progress import Progress, silent
 from ...weights import load_weights
 from ...weights.bundled import prepared
 from ...weights.check import load_strictly
+from ...windows import mask_boxes
 from . import crops
 from .networks import PoseDetector, PoseLandmarks, anchor_centres
 

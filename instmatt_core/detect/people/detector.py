@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from ...image import fit, resize
-from ...instances import InstanceMasks, divide, left_to_right, mask_boxes
+from ...instances import InstanceMasks, divide, left_to_right
 from ...threads import spread
+from ...windows import mask_boxes
 from ..geometry import areas, assign, distinct, iou, overlaps
 from ..yolox import YOLOX
 from .looks import SAME_SHARE, CloserLook, FirstLook

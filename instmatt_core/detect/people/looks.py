@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...image import resize
-from ...instances import square_around
 from ...weights.bundled import load_network, prepared
+from ...windows import square_around
 from ..geometry import distinct
 from .network import MASK_STRIDE, PeopleNetwork, draw_masks
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from ...image import to_uint8
-from ...instances import InstanceMattes, mask_boxes
+from ...instances import InstanceMattes
+from ...windows import mask_boxes
 from .blocks import upsample
 from .inference import People
 

@@ -12,8 +12,9 @@ from ...detect.geometry import iou, overlaps
 from ...errors import GuidanceError, UsageError
 from ...guidance import sharpen, steepened, tri_masks, tri_masks_of
 from ...image import resize
-from ...instances import InstanceMasks, TriMasks, around, mask_boxes, share, take
+from ...instances import InstanceMasks, TriMasks, share, take
 from ...threads import spread
+from ...windows import around, mask_boxes
 from ..cleanup import seconded, without_haze, without_specks
 from ..conventions import dtype_of, normalise
 from ..upsampling import carry

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ...errors import GuidanceError
 from ...guidance import BACKGROUND, FOREGROUND, UNKNOWN, trimaps
-from ...instances import InstanceMasks, share, window_around
+from ...instances import InstanceMasks, share
+from ...windows import window_around
 from ..conventions import dtype_of, normalise
 from .classifier import build_classifier
 from .clicks import click_maps, distances, known_pixels

@@ -12,8 +12,9 @@ import torch
 from deterministic_weights import deterministic_state
 from torch import Tensor
 
-from instmatt_core.instances import InstanceMasks, mask_boxes
+from instmatt_core.instances import InstanceMasks
 from instmatt_core.matting.instmatt import InstMatt
+from instmatt_core.windows import mask_boxes
 
 GOLDEN = Path(__file__).parent / "golden"
 CASES = (

@@ -13,7 +13,7 @@ from instmatt_core.detect.people.network import PeopleNetwork
 from instmatt_core.errors import UsageError
 from instmatt_core.guidance import steepened, tri_masks, tri_masks_of
 from instmatt_core.image import resize
-from instmatt_core.instances import InstanceMasks, TriMasks, mask_boxes, share
+from instmatt_core.instances import InstanceMasks, TriMasks, share
 from instmatt_core.matting.cleanup import seconded, without_haze, without_specks
 from instmatt_core.matting.instmatt import InstMatt
 from instmatt_core.matting.instmatt.config import AUTHORS, InstMattConfig, config_of
@@ -24,6 +24,7 @@ from instmatt_core.matting.instmatt.spectral import SpectralConv
 from instmatt_core.matting.instmatt.system import once, settled, working_size
 from instmatt_core.matting.upsampling import carry
 from instmatt_core.weights.bundled import load_bundled
+from instmatt_core.windows import mask_boxes
 
 
 def test_every_parameter_learns() -> None:

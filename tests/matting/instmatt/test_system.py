@@ -9,11 +9,12 @@ from torch import Tensor
 
 from instmatt_core.errors import Cancelled, GuidanceError, UsageError, WeightsError
 from instmatt_core.guidance import sharpen, tri_masks
-from instmatt_core.instances import InstanceMasks, mask_boxes, share
+from instmatt_core.instances import InstanceMasks, share
 from instmatt_core.matting.instmatt import InstMatt, system
 from instmatt_core.matting.instmatt.network import build
 from instmatt_core.matting.instmatt.shelf import FileMap, Shelf
 from instmatt_core.matting.instmatt.system import ROWS, settled, strip_rows
+from instmatt_core.windows import mask_boxes
 
 
 def test_alphas_share_each_pixel(instmatt: InstMatt, picture: Tensor, two: InstanceMasks) -> None:

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from instmatt_core.errors import GuidanceError, UsageError
-from instmatt_core.instances import InstanceMasks, mask_boxes
+from instmatt_core.instances import InstanceMasks
 from instmatt_core.matting.sim import SIM, system
 from instmatt_core.matting.sim.classifier import CLASSES
 from instmatt_core.matting.sim.inference import FastClassifier, FastSIM
+from instmatt_core.windows import mask_boxes
 
 
 @pytest.fixture
