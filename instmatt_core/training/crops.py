@@ -11,6 +11,8 @@ from numpy.random import Generator
 from torch import Tensor
 
 from ..data.synthesis import Scene
+from ..guidance import steepened, tri_masks_of
+from ..image import to_uint8
 from ..matting.instmatt.system import SURROUNDINGS
 from ..windows import mask_boxes, square_around
 from .detected import Detected
@@ -39,8 +41,8 @@ class Views:
     def __call__(self, scene: Scene, rng: Generator) -> Batch:
         people = np.arange(len(scene.alphas))
         found = self.find(scene, rng) if self.find and rng.random() < self.share else None
-        if found is not None and found.any():
-            people = people[found.any((1, 2))]
+        if found is not None and sure(found).any():
+            people = people[sure(found).any((1, 2))]
         else:
             found = None
         chosen = rng.permutation(people)
@@ -48,9 +50,9 @@ class Views:
         for i in range(self.count):
             order = first(int(chosen[i % len(chosen)]), len(scene.alphas))
             alphas = scene.alphas[order]
-            masks = spoil(alphas, rng) if found is None else found[order]
+            masks = spoil(alphas, rng) * np.uint8(255) if found is None else found[order]
             if rng.random() < self.whole:
-                window = whole_person(masks[0] if masks[0].any() else alphas[0] > 127, self.size, rng)
+                window = whole_person(sure(masks[0] if sure(masks[0]).any() else alphas[0]), self.size, rng)
             else:
                 window = near_outline(alphas[0], self.size, rng)
             views.append(view(scene.image, alphas, masks, window, self.size))
@@ -65,9 +67,9 @@ class Crowd:
 
     def __call__(self, scene: Scene, rng: Generator) -> Batch:
         window = near_outline(scene.alphas[rng.integers(len(scene.alphas))], self.size, rng)
-        visible = (scene.alphas[:, window[0], window[1]] > 127).mean((1, 2)) > LEAST_VISIBLE
+        visible = sure(scene.alphas[:, window[0], window[1]]).mean((1, 2)) > LEAST_VISIBLE
         alphas = scene.alphas[visible if visible.any() else slice(1)][:MOST_PEOPLE]
-        masks = spoil(alphas, rng, leave_out=0)
+        masks = spoil(alphas, rng, leave_out=0) * np.uint8(255)
         orders = [first(k, len(alphas)) for k in range(len(alphas))]
         views = [view(scene.image, alphas[order], masks[order], window, self.size) for order in orders]
         filled = views + views[-1:] * (MOST_PEOPLE - len(views))
@@ -84,7 +86,7 @@ def view(image: np.ndarray, alphas: np.ndarray, masks: np.ndarray, window: Windo
 
     Args:
         image: ``(H, W, 3)`` uint8.
-        alphas: true ones ``(K, H, W)`` uint8, the target's first; ``masks (K, H, W)`` bool likewise.
+        alphas: true ones ``(K, H, W)`` uint8, the target's first; ``masks (K, H, W)`` uint8 likewise, unsure where a detector is.
 
     Returns:
         ``image (3, S, S)``; ``guide (3, S, S)``, the tri-mask; ``true (3, S, S)``, the tri-matte; ``colours (3, 3, S, S)`` of target,
@@ -92,14 +94,20 @@ def view(image: np.ndarray, alphas: np.ndarray, masks: np.ndarray, window: Windo
     """
     seen = shrunk(image[window], size)
     true = tri(np.stack([shrunk(alpha[window], size) for alpha in alphas]))
-    guide = tri(np.stack([(shrunk(mask[window] * np.uint8(255), size) > 127) * np.uint8(255) for mask in masks]))
+    told = torch.from_numpy(np.stack([shrunk(mask[window], size) for mask in masks]))
+    guide = np.stack([to_uint8(part) for part in tri_masks_of(steepened(as_float(told)))[0]])
     parts = {"image": seen.transpose(2, 0, 1), "guide": guide, "true": true, "colours": colours(seen, true)}
     return {name: torch.from_numpy(np.ascontiguousarray(part)) for name, part in parts.items()}
 
 
+def sure(part: np.ndarray) -> np.ndarray:
+    """Where an alpha or mask, uint8, is above one half."""
+    return part > 127
+
+
 def near_outline(alpha: np.ndarray, size: int, rng: Generator) -> Window:
     """A square window whose middle lies somewhere near the outline of ``alpha (H, W)``."""
-    solid = (alpha > 127).astype(np.uint8)
+    solid = sure(alpha).astype(np.uint8)
     edge = np.argwhere(cv2.morphologyEx(solid, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)))
     y, x = edge[rng.integers(len(edge))] if len(edge) else np.array(alpha.shape) // 2
     y, x = (int(v + rng.integers(-size // 3, size // 3 + 1) - size // 2) for v in (y, x))

@@ -10,7 +10,7 @@ from numpy.random import Generator
 from ..data.synthesis import Scene
 from ..errors import UsageError
 from ..guidance import sharpen
-from ..image import as_image
+from ..image import as_image, to_uint8
 from ..metrics.imq import assign, iou_matrix
 from ..pipeline import Pipeline
 from .spoil import LEAST_IOU
@@ -32,16 +32,16 @@ class Detected:
         self.detectors = [Pipeline(name, device="cpu").detector for name in names]
 
     def __call__(self, scene: Scene, rng: Generator) -> np.ndarray:
-        """Masks ``(K, H, W)`` bool of the scene's people, in its order; all False of somebody who was not found.
+        """Masks ``(K, H, W)`` uint8 of the scene's people, in its order, as unsure as the detector is; all 0 of somebody who was not found.
 
         Whom the detector finds beyond them may be a passer-by without a matte, and is left out.
         """
-        masks = np.zeros(scene.alphas.shape, bool)
+        masks = np.zeros(scene.alphas.shape, np.uint8)
         people = self.detectors[rng.integers(len(self.detectors))](as_image(scene.image))
         if len(people):
             found = sharpen(people).masks.numpy()
             overlaps = iou_matrix(found, scene.alphas)
             for i, k in assign(overlaps):
                 if overlaps[i, k] >= LEAST_IOU:
-                    masks[k] = found[i] > 0
+                    masks[k] = to_uint8(people.masks[i])
         return masks

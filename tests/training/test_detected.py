@@ -27,7 +27,7 @@ def test_found_people_stand_where_they_stand_in_the_scene(example: torch.Tensor)
     masks = detected(Scene(picture, truth, nowhere), rng)
     assert masks.shape == truth.shape
     assert not masks[-1].any()
-    for mask, true in zip(masks[:-1], truth > 127, strict=False):
+    for mask, true in zip(masks[:-1] > 127, truth > 127, strict=False):
         assert (mask & true).sum() > 0.99 * (mask | true).sum()
     assert detected(Scene(picture, truth[:0], nowhere), rng).shape == (0, *nowhere.shape)
 
@@ -52,8 +52,8 @@ def test_each_scene_has_one_of_the_detectors(example: torch.Tensor) -> None:
 
 def test_a_share_of_views_is_guided_by_them(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = block_scene((10, 10, 80, 40), (20, 50, 90, 90), side=96)
-    found = np.zeros(scene.alphas.shape, bool)
-    found[1, 30:80, 55:85] = True  # of the first nothing
+    found = np.zeros(scene.alphas.shape, np.uint8)
+    found[1, 30:80, 55:85] = 255  # of the first nothing
     views = Views(64, 3, detected=1.0)
     monkeypatch.setattr(views, "find", lambda scene, rng: found)
     made = views(scene, np.random.default_rng(0))

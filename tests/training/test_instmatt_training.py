@@ -55,7 +55,7 @@ def test_a_view_is_a_window_of_the_scene_with_the_target_first() -> None:
     scene = block_scene((10, 10, 60, 30), (20, 30, 70, 60), side=96)
     window = (slice(8, 72), slice(4, 68))
     alphas = scene.alphas[first(1, 2)]
-    seen = view(scene.image, alphas, alphas > 127, window, 64)
+    seen = view(scene.image, alphas, (alphas > 127) * np.uint8(255), window, 64)
     assert torch.equal(seen["image"].permute(1, 2, 0), torch.from_numpy(scene.image[window]))
     assert torch.equal(seen["true"][0], torch.from_numpy(scene.alphas[1][window]))
     assert torch.equal(seen["true"][1], torch.from_numpy(scene.alphas[0][window]))
@@ -66,7 +66,7 @@ def test_a_view_is_a_window_of_the_scene_with_the_target_first() -> None:
 def test_a_window_larger_than_the_view_is_shrunk() -> None:
     scene = block_scene((9, 9, 60, 30), (21, 30, 69, 60), side=96)
     window = (slice(0, 96), slice(0, 96))
-    seen = view(scene.image, scene.alphas, scene.alphas > 127, window, 32)
+    seen = view(scene.image, scene.alphas, (scene.alphas > 127) * np.uint8(255), window, 32)
     assert {part.shape[-2:] for part in seen.values()} == {(32, 32)}
     means = torch.from_numpy(scene.image).permute(2, 0, 1).float().unflatten(1, (32, 3)).unflatten(3, (32, 3)).mean((2, 4))
     assert (seen["image"] - means).abs().max() <= 1  # rounding
