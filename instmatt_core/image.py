@@ -350,8 +350,9 @@ def resize(image: Tensor, size: Sequence[int]) -> Tensor:
         return image
     channels = image if image.ndim == 3 else image[None]
     method = cv2.INTER_AREA if height * width < image.shape[-2] * image.shape[-1] else cv2.INTER_LINEAR
-    planes = [cv2.resize(np.ascontiguousarray(plane), (width, height), interpolation=method) for plane in channels.cpu().numpy()]
-    result = torch.from_numpy(np.stack(planes)) if planes else channels.new_zeros(0, height, width)
+    result = torch.empty(len(channels), height, width, dtype=image.dtype)
+    for made, plane in zip(result.numpy(), channels.cpu().numpy(), strict=True):  # one at a time: all at once would be there twice
+        made[:] = cv2.resize(np.ascontiguousarray(plane), (width, height), interpolation=method)
     return result if image.ndim == 3 else result[0]
 
 

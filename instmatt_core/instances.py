@@ -267,7 +267,12 @@ def take(instances: Instances, index: Tensor) -> Instances:
 
 def share(alphas: Tensor) -> Tensor:
     """Scale alphas ``(K, H, W)`` down where together they exceed one."""
-    return alphas / alphas.sum(0, keepdim=True).clamp(min=1.0)
+    return share_(alphas.clone())
+
+
+def share_(alphas: Tensor) -> Tensor:
+    """:func:`share` in place: of a large picture another copy takes a gigabyte."""
+    return alphas.div_(alphas.sum(0, keepdim=True).clamp_(min=1.0))
 
 
 def divide(masks: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 
 from .errors import GuidanceError, UsageError
 from .image import as_image, fit, resize
-from .instances import InstanceMasks, InstanceMattes, called, share
+from .instances import InstanceMasks, InstanceMattes, called, share_
 from .progress import Progress, silent, stage
 from .windows import mask_boxes
 
@@ -276,13 +276,14 @@ class Pipeline:
                 used = "masks"
             alphas = self.matting(working, people, stage(progress, "matting", 0.4, 0.95)) if len(people) else people.masks
             scores = people.scores
+            del people  # of a large picture their masks take a gigabyte
         alphas, info = resize(alphas, size).clamp(0, 1), {"detector": used, "matting": _name(self.matting)}
         stage(progress, "done", 0.95, 1.0)(1.0)
         sources = None if given is None else given.sources
         if self.options.compat == "paper":  # everybody, in the script's order, overlaps and all
             mattes = InstanceMattes(alphas, mask_boxes(alphas), scores, info, sources)
         else:
-            mattes = InstanceMattes.from_alphas(share(alphas), scores, info, sources)
+            mattes = InstanceMattes.from_alphas(share_(alphas), scores, info, sources)
         return mattes if given is None else _with_notes(mattes, given)
 
 

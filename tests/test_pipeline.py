@@ -60,6 +60,16 @@ def test_masks_instead_of_a_detector(example: torch.Tensor) -> None:
         instmatt_core.matte(example, masks=masks[:, :50], device="cpu")
 
 
+def test_given_masks_stay_as_they_are(example: torch.Tensor) -> None:
+    masks = torch.zeros(2, *example.shape[1:])
+    masks[:, 200:500, 100:300] = 1  # both claim all of it
+    people = instmatt_core.InstanceMasks.from_masks(masks)
+    before = people.masks.clone()
+    mattes = instmatt_core.matte(example, masks=people, matting=lambda image, instances, progress: instances.masks, device="cpu")
+    assert len(mattes) == 0  # each has one half, so that neither is above it
+    torch.testing.assert_close(people.masks, before, rtol=0, atol=0)
+
+
 def test_threads_share_one_pipeline(example: torch.Tensor) -> None:
     pipeline = instmatt_core.Pipeline(device="cpu")
     results: list[torch.Tensor] = []

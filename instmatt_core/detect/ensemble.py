@@ -67,7 +67,7 @@ class Ensemble:
         picture = resize(image, fit(size, WORKING_SIDE))
         people = self.people(picture, lambda done: progress(0.4 * done))
         people = self.redrawn(picture, people, lambda done: progress(0.4 + 0.5 * done))
-        masks = resize(people.masks, size).clamp(0, 1)  # rounding
+        masks = resize(people.masks, size).clamp_(0, 1)  # rounding
         progress(1.0)
         return InstanceMasks(masks, mask_boxes(masks), people.scores)
 

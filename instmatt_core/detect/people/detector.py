@@ -72,7 +72,7 @@ class People:
         masks, scores = self.look_everywhere(picture, progress)
         masks, scores = masks[: self.max_people], scores[: self.max_people]
         there = areas(divide(masks) > 0.5) > LEAST_LEFT * areas(masks > 0.5)
-        masks = resize(divide(masks[there]), size).clamp(0, 1)  # rounding
+        masks = resize(divide(masks[there]), size).clamp_(0, 1)  # rounding
         progress(1.0)
         return left_to_right(InstanceMasks(masks, mask_boxes(masks), scores[there]))
 

@@ -12,7 +12,7 @@ from ...detect.geometry import iou, overlaps
 from ...errors import GuidanceError, UsageError
 from ...guidance import sharpen, steepened, tri_masks, tri_masks_of
 from ...image import resize
-from ...instances import InstanceMasks, TriMasks, share, take
+from ...instances import InstanceMasks, TriMasks, share, share_, take
 from ...threads import spread
 from ...windows import around, mask_boxes
 from ..cleanup import seconded, without_haze, without_specks
@@ -123,7 +123,7 @@ class InstMatt:
         if self.compat == "paper":
             return self._as_published(image, instances, progress)
         if self.working_side:
-            return share(self._one_by_one(image, instances, self.working_side, progress))
+            return share_(self._one_by_one(image, instances, self.working_side, progress))
         seen = sharpen(instances)
         there = seen.masks.flatten(1).any(1)
         alphas = torch.zeros_like(instances.masks)
