@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..instmatt_core.errors import GuidanceError, ImageError, UsageError
 from ..instmatt_core.guidance import tri_masks
-from ..instmatt_core.instances import InstanceMasks, InstanceMattes, TriMasks, share, take
+from ..instmatt_core.instances import InstanceMasks, InstanceMattes, TriMasks, share_, take
 from ..instmatt_core.windows import mask_boxes
 
 Batch = TypeVar("Batch", "People", "Mattes")
@@ -66,7 +66,7 @@ class Mattes:
         frames = []
         before: Sequence[InstanceMasks | InstanceMattes] = people.frames
         for alpha, frame in zip(alphas, before, strict=True):
-            whole = share(alpha.clamp(0, 1))
+            whole = share_(alpha.clamp(0, 1))
             if people.tracked:
                 frames.append(InstanceMattes(whole, mask_boxes(whole), frame.scores, info, frame.sources))
             else:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..guidance import BACKGROUND, FOREGROUND, UNKNOWN, tells_enough, trimaps
 from ..image import resize
-from ..instances import InstanceMasks, share
+from ..instances import InstanceMasks, share_
 from ..threads import spread, torch_threads_kept
 from ..windows import window_around
 from .upsampling import carry
@@ -44,7 +44,7 @@ def solve_trimaps(image: Tensor, guides: Tensor, progress: Callable[[float], Non
     for k, alpha in enumerate(spread(lambda guide: solve_trimap(image, guide), list(guides), image.device)):
         guides[k] = alpha
         progress((k + 1) / len(guides))
-    return share(guides)
+    return share_(guides)
 
 
 def solve_or_keep(
@@ -59,7 +59,7 @@ def solve_or_keep(
     guides[lost] = BACKGROUND  # so that they take no share from others
     solved = solve(image, guides, progress)
     solved[lost] = alphas[lost].clamp(0, 1)
-    return share(solved)
+    return share_(solved)
 
 
 def solve_trimap(image: Tensor, trimap: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...guidance import UNKNOWN
 from ...image import resize
-from ...instances import InstanceMattes, share
+from ...instances import InstanceMattes, share_
 from ..conventions import dtype_of, normalise
 from ..refinement import Refine, closed_form
 from . import paper
@@ -87,7 +87,7 @@ class E2EHIM:
         enlarged = size[0] * size[1] > people.alphas.shape[1] * people.alphas.shape[2]
         if self.refine is not None and enlarged and len(alphas):
             alphas = torch.where(trimaps == UNKNOWN, self.refine(image, trimaps, alphas), alphas)
-        return InstanceMattes.from_alphas(share(alphas.clamp_(0, 1)), people.scores, {"matting": self.name})
+        return InstanceMattes.from_alphas(share_(alphas.clamp_(0, 1)), people.scores, {"matting": self.name})
 
 
 def network_size(size: Sequence[int]) -> tuple[int, int]:

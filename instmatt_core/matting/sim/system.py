@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...errors import GuidanceError
 from ...guidance import BACKGROUND, FOREGROUND, UNKNOWN, trimaps
-from ...instances import InstanceMasks, share
+from ...instances import InstanceMasks, share_
 from ...windows import window_around
 from ..conventions import dtype_of, normalise
 from .classifier import build_classifier
@@ -71,7 +71,7 @@ class SIM:
         for k, trimap in enumerate(trimaps):
             alphas[k] = self.alpha(image, trimap)
             progress((k + 1) / len(alphas))
-        return alphas if self.compat == "paper" else share(alphas)
+        return alphas if self.compat == "paper" else share_(alphas)
 
     def alpha(self, image: Tensor, trimap: Tensor) -> Tensor:
         """Alpha ``(H, W)`` of ``image (3, H, W)``, RGB in [0, 1], for a trimap ``(H, W)`` of 0, 0.5, 1, whose known pixels stay.
