@@ -29,6 +29,7 @@ from torch.utils.data import DataLoader
 
 from ..errors import UsageError, WeightsError
 from ..image import write_bytes, write_png
+from ..weights.packed import halved
 from .recipe import Recipe
 from .task import Batch, Task
 
@@ -219,12 +220,16 @@ class Run:
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
 
     def export(self, path: Path, licence: str) -> None:
-        """Write the averaged weights as float16; the metadata say what they are and how they came about."""
+        """Write the averaged weights as float16; the metadata say what they are and how they came about.
+
+        Raises:
+            WeightsError: training has gone astray: there are weights that are not finite.
+        """
         weights = self.task.weights(self.average)
-        half = {k: (v.half() if v.is_floating_point() else v).contiguous() for k, v in weights.items()}
-        broken = [k for k, v in half.items() if not torch.isfinite(v).all()]
+        broken = [k for k, v in weights.items() if not torch.isfinite(v).all()]
         if broken:
-            raise WeightsError(f"{path}: not written, float16 cannot hold {', '.join(broken)}")
+            raise WeightsError(f"{path}: not written, these weights are not finite: {', '.join(broken)}")
+        half = {k: halved(v).contiguous() for k, v in weights.items()}
         metadata = {
             "system": self.task.system,
             "step": str(self.step),

@@ -1,4 +1,4 @@
-"""Small files for networks: tensors as float16, and where that is wanted large kernels as whole numbers.
+"""Small files for networks: tensors as float16, where that can hold them, and where that is wanted large kernels as whole numbers.
 
 A large kernel or matrix is stored as int8 (``NAME.levels``), times a float16 number for each output channel (``NAME.scale``).
 """
@@ -25,8 +25,14 @@ def pack(state: Mapping[str, Tensor], *, rounded: bool = False) -> dict[str, Ten
             stored[f"{key}.levels"] = (value / _for_each(scale, value)).round().to(torch.int8)
             stored[f"{key}.scale"] = scale
         else:
-            stored[key] = value.half().contiguous()
+            stored[key] = halved(value).contiguous()
     return stored
+
+
+def halved(value: Tensor) -> Tensor:
+    """As float16, or as it is where that cannot hold it: a norm's variance may be too large, and whole numbers stay whole."""
+    half = value.half() if value.is_floating_point() else value
+    return half if torch.isfinite(half).all() else value
 
 
 def unpack(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:

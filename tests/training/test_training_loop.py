@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 import instmatt_core
 from instmatt_core.cli.main import main
 from instmatt_core.detect.people.network import PeopleNetwork
-from instmatt_core.errors import UsageError
+from instmatt_core.errors import UsageError, WeightsError
 from instmatt_core.image import read_image
 from instmatt_core.training.loop import Run, build_task, new_accelerator
 from instmatt_core.training.recipe import Recipe, Stage, read_recipe
@@ -127,6 +127,15 @@ def test_from_the_command_line(single_people: Path, tmp_path: Path) -> None:
     state = load_file(tmp_path / "out.safetensors")
     assert all(v.dtype == torch.float16 for v in state.values())
     PeopleNetwork().load_state_dict({k: v.float() for k, v in state.items()})  # strict: names and shapes
+
+
+def test_weights_that_are_not_finite_are_not_written(cutouts: Path, tmp_path: Path) -> None:
+    run = new_run(cutouts, tmp_path, RECIPE)
+    name, weight = next(iter(run.average.items()))
+    weight.fill_(float("nan"))
+    with pytest.raises(WeightsError, match=f"not finite: {name}$"):
+        run.export(tmp_path / "out.safetensors", "none")
+    assert not (tmp_path / "out.safetensors").exists()
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,13 @@ def test_rounded_kernels_are_half_a_step_off_at_most(shape: tuple[int, ...]) -> 
     assert "conv.weight" in pack({"conv.weight": kernel})
 
 
+def test_what_float16_cannot_hold_stays_as_it_is() -> None:
+    state = {"norm.running_var": torch.tensor([1.0, 1e5]), "norm.num_batches_tracked": torch.tensor(10**6), "norm.weight": torch.ones(2)}
+    stored = pack(state, rounded=True)
+    assert stored["norm.weight"].dtype == torch.float16
+    assert all(torch.equal(stored[key], value) for key, value in state.items() if key != "norm.weight")
+
+
 def test_tensors_that_are_called_like_parts_are_left_alone() -> None:
     state = {"norm.scale": torch.ones(3), "levels": torch.ones(1), "c.levels": torch.ones(1)}
     assert {key: value.tolist() for key, value in unpack(state).items()} == {key: value.tolist() for key, value in state.items()}
