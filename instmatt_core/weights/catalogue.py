@@ -141,8 +141,8 @@ _ENTRIES = (
         parameters=7_295_392,
         trained_on="scenes of street photographs (Clothing Co-Parsing), machine-made portraits and drawn people; docs/instmatt_compact.md",
         figures="200 composed scenes of kept-aside people: docs/instmatt_compact.md",
-        size=7_589_776,
-        sha256="7e7b78093a120014986604241be63548a1578de987e3615aecda7232fb4b5c65",
+        size=7_590_026,
+        sha256="ad3e21fd0d96d15713c935c9185f48e3342fb19438a690f9373484171f721c5a",
     ),
     Weights(
         name="instmatt",
