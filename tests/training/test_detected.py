@@ -29,6 +29,7 @@ def test_found_people_stand_where_they_stand_in_the_scene(example: torch.Tensor)
     assert not masks[-1].any()
     for mask, true in zip(masks[:-1] > 127, truth > 127, strict=False):
         assert (mask & true).sum() > 0.99 * (mask | true).sum()
+    assert ((masks > 60) & (masks < 190)).any()  # as unsure as they are
     assert detected(Scene(picture, truth[:0], nowhere), rng).shape == (0, *nowhere.shape)
 
 

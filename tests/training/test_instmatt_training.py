@@ -63,6 +63,15 @@ def test_a_view_is_a_window_of_the_scene_with_the_target_first() -> None:
     assert torch.equal(seen["guide"], seen["true"])
 
 
+def test_a_guide_is_as_unsure_as_the_masks() -> None:
+    scene = block_scene((10, 10, 60, 30), (20, 30, 70, 60), side=96)
+    window = (slice(0, 96), slice(0, 96))
+    for told, guided in ((255, 255), (191, 255), (128, 128), (64, 0)):  # between a quarter and three quarters a detector is torn
+        seen = view(scene.image, scene.alphas, (scene.alphas > 127) * np.uint8(told), window, 96)
+        assert int(seen["guide"][0, 40, 20]) == pytest.approx(guided, abs=2)
+        assert int(seen["guide"][2, 40, 20]) == pytest.approx(255 - guided, abs=2)
+
+
 def test_a_window_larger_than_the_view_is_shrunk() -> None:
     scene = block_scene((9, 9, 60, 30), (21, 30, 69, 60), side=96)
     window = (slice(0, 96), slice(0, 96))
